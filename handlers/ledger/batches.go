@@ -1,0 +1,182 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"chainmail/handlers/capture"
+)
+
+// Batch is the row of a data batch.
+//
+//	Created ──▶ Retrieving ◀──▶ PendingRetry
+//	               │
+//	               └──▶ Completed | CompletedWithDocumentLevelErrors | CompletedWithErrors   (final)
+//
+// Retrieving begins with the first chunk. The final status is set together with the place in the chain of manifests.
+type Batch struct {
+	ID             string
+	Start          time.Time
+	End            time.Time
+	N              int    // 1, or the number among the batches of one period
+	Reason         string // why the batch was made: "window"
+	Status         capture.BatchStatus
+	Statuses       Packed[[]Stage]
+	Snapshot       string // state blob that lists the custodians
+	SnapshotSHA256 string
+	Custodians     int
+	Lanes          Packed[[]int] // one chunk for each
+	ConfigSHA256   string
+
+	Sequence       int    `json:",omitempty"` // place in the chain; 0: not sealed
+	Manifest       string `json:",omitempty"` // state blob of the linked manifest
+	ManifestSHA256 string `json:",omitempty"`
+	Documents      int    `json:",omitempty"`
+	Published      bool   `json:",omitempty"` // the manifest lies in the evidence
+}
+
+// Stage is one status that a batch passed, with the documents captured until then.
+type Stage struct {
+	Status    capture.BatchStatus `json:"status"`
+	At        time.Time           `json:"at"`
+	Documents int                 `json:"documents"`
+}
+
+// Window is the batch's period.
+func (b Batch) Window() capture.Window { return capture.Window{Start: b.Start, End: b.End} }
+
+// Enter sets a status, with its time.
+func (b *Batch) Enter(s capture.BatchStatus, at time.Time, documents int) {
+	b.Status = s
+	b.Statuses.V = append(b.Statuses.V, Stage{Status: s, At: at, Documents: documents})
+}
+
+// Chunk is the row of a batch's work in one lane.
+//
+//	(absent) ──▶ Collecting ◀──▶ PendingRetry ──▶ … ──▶ Closed
+type Chunk struct {
+	Batch    string
+	Lane     int
+	Status   ChunkStatus
+	Run      string    // the run that took the chunk last
+	Started  time.Time // of the first run
+	Attempts int       `json:",omitempty"` // failed runs; the retry policy counts them
+	Due      time.Time `json:",omitzero"`  // not before, while PendingRetry
+	Final    bool      `json:",omitempty"` // out of attempts or time: closed with what it has at the next turn
+	Part     int       // the last part that is done with: closed or burnt
+	Burnt    Packed[[]int]
+	Record   string `json:",omitempty"` // state blob that says what is done after the last closed part
+	Pending  string `json:",omitempty"` // state blob of the part being closed: Part + 1
+
+	Documents int `json:",omitempty"`
+}
+
+// ChunkStatus is the state of a chunk.
+type ChunkStatus string
+
+// The states of a chunk.
+const (
+	ChunkCollecting   ChunkStatus = "Collecting"
+	ChunkPendingRetry ChunkStatus = "PendingRetry"
+	ChunkClosed       ChunkStatus = "Closed"
+)
+
+func batchKey(id string) string           { return "batch:" + id }
+func openKey(id string) string            { return "open:" + id }
+func laneKey(n int) string                { return fmt.Sprintf("lane:%05d", n) }
+func chunkKey(batch string, n int) string { return fmt.Sprintf("chunk:%s:%05d", batch, n) }
+
+// CreateBatch makes a batch and moves the source's ingestion state in one transaction.
+func (l *Ledger) CreateBatch(ctx context.Context, name string, source Row[Source], b Batch) error {
+	return l.commit(ctx, name, replace("source", source), insert(batchKey(b.ID), b), insert(openKey(b.ID), struct{}{}))
+}
+
+// Batch reads a batch; ErrNotFound if there is none.
+func (l *Ledger) Batch(ctx context.Context, source, id string) (Row[Batch], error) {
+	return get[Batch](ctx, l, source, batchKey(id))
+}
+
+// Batches lists all batches of a source, the oldest period first.
+func (l *Ledger) Batches(ctx context.Context, source string) ([]Row[Batch], error) {
+	return list[Batch](ctx, l, source, "batch:")
+}
+
+// OpenBatches lists the batches whose manifests are not published, the oldest period first.
+func (l *Ledger) OpenBatches(ctx context.Context, source string) ([]Row[Batch], error) {
+	keys, err := list[struct{ RowKey string }](ctx, l, source, "open:")
+	if err != nil {
+		return nil, err
+	}
+	var open []Row[Batch]
+	for _, k := range keys {
+		b, err := l.Batch(ctx, source, k.Value.RowKey[len("open:"):])
+		if errors.Is(err, ErrNotFound) || err == nil && b.Value.Published { // published since
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		open = append(open, b)
+	}
+	return open, nil
+}
+
+// Chunks lists the chunks of a batch that were ever started.
+func (l *Ledger) Chunks(ctx context.Context, source, batch string) ([]Row[Chunk], error) {
+	return list[Chunk](ctx, l, source, "chunk:"+batch+":")
+}
+
+// Chunk reads a chunk; one that was never started is zero.
+func (l *Ledger) Chunk(ctx context.Context, source, batch string, lane int) (Row[Chunk], error) {
+	return find[Chunk](ctx, l, source, chunkKey(batch, lane))
+}
+
+// Ended reports whether every chunk of a batch is closed: the batch can be sealed.
+func Ended(b Batch, chunks []Row[Chunk]) bool {
+	closed := 0
+	for _, c := range chunks {
+		if c.Value.Status == ChunkClosed {
+			closed++
+		}
+	}
+	return closed == len(b.Lanes.V)
+}
+
+// Progress sets a batch's status to what its chunks do; final ones stay.
+func (l *Ledger) Progress(ctx context.Context, source, batch string, s capture.BatchStatus, at time.Time) error {
+	return update(ctx, l, source, batchKey(batch), func(b *Batch) bool {
+		if b.ID == "" || b.Sequence > 0 || b.Status == s {
+			return false
+		}
+		documents := 0
+		if n := len(b.Statuses.V); n > 0 {
+			documents = b.Statuses.V[n-1].Documents
+		}
+		if len(b.Statuses.V) >= maxStages { // a batch that is retried for ever keeps its first and its last stages
+			b.Statuses.V = slices.Delete(b.Statuses.V, 2, 3)
+		}
+		b.Enter(s, at, documents)
+		return true
+	})
+}
+
+const maxStages = 50
+
+// Head reads the end of a source's chain; a zero row before the first manifest.
+func (l *Ledger) Head(ctx context.Context, source string) (Row[Head], error) {
+	return find[Head](ctx, l, source, "head")
+}
+
+// Seal moves the end of the chain and makes the batch final, in one transaction.
+func (l *Ledger) Seal(ctx context.Context, source string, head Row[Head], b Row[Batch]) error {
+	return l.commit(ctx, source, replace("head", head), replace(batchKey(b.Value.ID), b))
+}
+
+// Publish notes that a sealed batch's manifest lies in the evidence, and takes the batch from the unfinished ones.
+func (l *Ledger) Publish(ctx context.Context, source string, b Row[Batch]) error {
+	b.Value.Published = true
+	return l.commit(ctx, source, replace(batchKey(b.Value.ID), b), remove(openKey(b.Value.ID)))
+}
