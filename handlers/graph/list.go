@@ -1,0 +1,284 @@
+package graph
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	abstractions "github.com/microsoft/kiota-abstractions-go"
+	"github.com/microsoft/kiota-abstractions-go/serialization"
+	"github.com/microsoftgraph/msgraph-sdk-go/models"
+	"github.com/microsoftgraph/msgraph-sdk-go/users"
+
+	"chainmail/handlers/capture"
+)
+
+// A Query says what to list.
+type Query struct {
+	Window  capture.Window // on the time received
+	Quick   bool           // the mailbox as a whole instead of folder by folder; both find the same
+	IDsOnly bool           // no more of an item than its id, folder, state and time received
+	Drafts  bool           // drafts are in scope
+}
+
+// A Listing is what lies in a window.
+type Listing struct {
+	Items   []capture.Item // in scope, each id once, by time received and id
+	LeftOut map[string]int // rows listed and not in scope, by the scope that they fall under: "hidden folder", "draft"
+}
+
+// The scopes of LeftOut.
+const (
+	HiddenFolder  = "hidden folder" // or one below a hidden folder, as the Teams chat copies
+	Draft         = "draft"
+	OutsideWindow = "outside window" // a row that the server should not have listed
+)
+
+// sizeProperty is MAPI's PidTagMessageSize; a message of Graph has no size of its own.
+const sizeProperty = "Integer 0x0E08"
+
+// List lists the emails of a mailbox that were received in the window and lie in a visible folder, all of whose parents are
+// visible, or in Recoverable Items' Deletions, Purges and DiscoveryHolds; a mailbox without one of the three is fine.
+//
+// Graph pages by offset, so that what is moved or removed while a listing runs can be missed: list again until two
+// agree. Recoverable Items are listed after the visible folders, and with IDsOnly only once those are through, so that
+// an item deleted meanwhile is seen in at least one of two places. An item seen in several is kept as it was seen last: of
+// one moved from Inbox to Deletions, the state is Recoverable.
+func (c *Client) List(ctx context.Context, userID string, q Query) (Listing, error) {
+	l := &lister{client: c, userID: userID, query: q, rows: map[string]row{}}
+	if err := l.run(ctx); err != nil {
+		return Listing{}, err
+	}
+	return l.listing(), nil
+}
+
+// A lister is one listing under way.
+type lister struct {
+	client *Client
+	userID string
+	query  Query
+	tree   *tree
+	rows   map[string]row // by id
+}
+
+// A row is an item as it was seen last. Where it is known from the list that it came from, the place is fixed; otherwise its
+// folder decides.
+type row struct {
+	item  capture.Item
+	fixed bool
+}
+
+// A dumpster is a folder of Recoverable Items that is in scope.
+type dumpster struct {
+	wellKnown, path string
+	state           capture.State
+}
+
+func dumpsters() []dumpster {
+	return []dumpster{
+		{"recoverableitemsdeletions", "Recoverable Items/Deletions", capture.Recoverable},
+		{"recoverableitemspurges", "Recoverable Items/Purges", capture.Purged},
+		{"recoverableitemsdiscoveryholds", "Recoverable Items/DiscoveryHolds", capture.Recoverable},
+	}
+}
+
+func (l *lister) run(ctx context.Context) error {
+	tw := l.client.newTreeWalk(l.userID)
+	var visible, recoverable []*walk
+	for _, d := range dumpsters() {
+		recoverable = append(recoverable, l.messages(d.wellKnown, &d))
+	}
+	asks := tw.asks()
+	if l.query.Quick {
+		visible = []*walk{l.messages("", nil)}
+		asks = append(asks, opened(visible)...)
+		if !l.query.IDsOnly {
+			asks = append(asks, opened(recoverable)...)
+		}
+	}
+	err := l.client.askAll(ctx, l.userID, asks)
+	if err != nil {
+		return err
+	}
+	if l.tree, err = l.client.finish(ctx, l.userID, tw); err != nil {
+		return err
+	}
+	if !l.query.Quick {
+		for _, id := range l.tree.visible() {
+			visible = append(visible, l.messages(id, nil))
+		}
+		if err := l.client.askAll(ctx, l.userID, opened(visible)); err != nil {
+			return err
+		}
+	}
+	if err := l.follow(ctx, visible); err != nil {
+		return err
+	}
+	if recoverable[0].opened == nil {
+		if err := l.client.askAll(ctx, l.userID, opened(recoverable)); err != nil {
+			return err
+		}
+	}
+	return l.follow(ctx, recoverable)
+}
+
+func opened(walks []*walk) []*ask {
+	var asks []*ask
+	for _, w := range walks {
+		asks = append(asks, w.open())
+	}
+	return asks
+}
+
+// follow goes through lists to their ends, one after another. A folder that is not there holds nothing: Recoverable Items
+// come into being when needed, and a visible folder can go while we list.
+func (l *lister) follow(ctx context.Context, walks []*walk) error {
+	for _, w := range walks {
+		if err := l.client.walk(ctx, l.userID, w); err != nil && !absent(err) {
+			return err
+		}
+	}
+	return nil
+}
+
+// messages walks the messages of one folder, or with folderID "" of all but Recoverable Items. d is not nil for a folder
+// of these.
+func (l *lister) messages(folderID string, d *dumpster) *walk {
+	return &walk{
+		op: "list messages", sizes: []int32{1000, 100, 10},
+		model: models.CreateMessageCollectionResponseFromDiscriminatorValue,
+		first: func(ctx context.Context, size int32) (*abstractions.RequestInformation, error) {
+			return l.firstMessages(ctx, folderID, size)
+		},
+		next: func(ctx context.Context, link string, _ int32) (*abstractions.RequestInformation, error) {
+			return users.NewItemMessagesRequestBuilder(link, l.client.adapter).ToGetRequestInformation(ctx,
+				&users.ItemMessagesRequestBuilderGetRequestConfiguration{Headers: immutableIDs()})
+		},
+		take: func(answer serialization.Parsable) ([]string, *string, error) {
+			page, ok := answer.(models.MessageCollectionResponseable)
+			if !ok || page.GetValue() == nil {
+				return nil, nil, errors.New("answer is no list of messages")
+			}
+			ids, err := l.take(page.GetValue(), folderID, d)
+			return ids, page.GetOdataNextLink(), err
+		},
+	}
+}
+
+// firstMessages asks for little of each message: bodies and recipients make a page too slow to be answered. Every
+// property of $orderby stands first in $filter, or the answer is InefficientFilter.
+func (l *lister) firstMessages(ctx context.Context, folderID string, size int32) (*abstractions.RequestInformation, error) {
+	filter := fmt.Sprintf("receivedDateTime ge %s and receivedDateTime lt %s",
+		l.query.Window.Start.UTC().Format(time.RFC3339), l.query.Window.End.UTC().Format(time.RFC3339))
+	order, fields := []string{"receivedDateTime"}, []string{"id", "parentFolderId", "receivedDateTime", "isDraft"}
+	var expand []string
+	if !l.query.IDsOnly {
+		fields = append(fields, "changeKey", "internetMessageId", "sentDateTime", "createdDateTime", "lastModifiedDateTime")
+		expand = []string{"singleValueExtendedProperties($filter=id eq '" + sizeProperty + "')"}
+	}
+	if folderID == "" {
+		return l.client.user(l.userID).Messages().ToGetRequestInformation(ctx,
+			&users.ItemMessagesRequestBuilderGetRequestConfiguration{
+				Headers: immutableIDs(),
+				QueryParameters: &users.ItemMessagesRequestBuilderGetQueryParameters{
+					Filter: &filter, Orderby: order, Select: fields, Expand: expand, Top: &size,
+				},
+			})
+	}
+	return l.client.user(l.userID).MailFolders().ByMailFolderId(folderID).Messages().ToGetRequestInformation(ctx,
+		&users.ItemMailFoldersItemMessagesRequestBuilderGetRequestConfiguration{
+			Headers: immutableIDs(),
+			QueryParameters: &users.ItemMailFoldersItemMessagesRequestBuilderGetQueryParameters{
+				Filter: &filter, Orderby: order, Select: fields, Expand: expand, Top: &size,
+			},
+		})
+}
+
+// take notes the messages of one page.
+func (l *lister) take(messages []models.Messageable, folderID string, d *dumpster) (ids []string, err error) {
+	for _, m := range messages {
+		if m == nil || value(m.GetId()) == "" {
+			return nil, errors.New("message without id")
+		}
+		r := row{item: l.item(m)}
+		switch {
+		case d != nil:
+			r.item.Folder, r.item.State, r.fixed = d.path, d.state, true
+		case r.item.FolderID == "" && folderID == "":
+			return nil, errors.New("message without folder")
+		case r.item.FolderID == "":
+			r.item.FolderID = folderID
+		}
+		l.rows[r.item.GraphID] = r
+		ids = append(ids, r.item.GraphID)
+	}
+	return ids, nil
+}
+
+func (l *lister) item(m models.Messageable) capture.Item {
+	item := capture.Item{
+		GraphID: *m.GetId(), ChangeKey: value(m.GetChangeKey()), Kind: capture.Email, Class: "message",
+		InternetMessageID: value(m.GetInternetMessageId()), FolderID: value(m.GetParentFolderId()),
+		Draft: value(m.GetIsDraft()), Received: utc(m.GetReceivedDateTime()),
+	}
+	if t := value(m.GetOdataType()); t != "" {
+		item.Class = strings.TrimPrefix(t, "#microsoft.graph.")
+	}
+	if l.query.IDsOnly {
+		return capture.Item{
+			GraphID: item.GraphID, Kind: item.Kind, FolderID: item.FolderID, Draft: item.Draft, Received: item.Received,
+		}
+	}
+	item.Sent, item.Created = utc(m.GetSentDateTime()), utc(m.GetCreatedDateTime())
+	item.Modified = utc(m.GetLastModifiedDateTime())
+	for _, p := range m.GetSingleValueExtendedProperties() {
+		if strings.EqualFold(value(p.GetId()), sizeProperty) {
+			item.Size, _ = strconv.ParseInt(value(p.GetValue()), 10, 64) // 0: not known
+		}
+	}
+	return item
+}
+
+func utc(t *time.Time) time.Time { return value(t).UTC() }
+
+// listing sorts out what is in scope.
+func (l *lister) listing() Listing {
+	out := Listing{LeftOut: map[string]int{}}
+	for _, r := range l.rows {
+		if scope := l.place(&r); scope != "" {
+			out.LeftOut[scope]++
+			continue
+		}
+		out.Items = append(out.Items, r.item)
+	}
+	slices.SortFunc(out.Items, func(a, b capture.Item) int {
+		return cmp.Or(a.Received.Compare(b.Received), strings.Compare(a.GraphID, b.GraphID))
+	})
+	return out
+}
+
+// place gives the row its place, or says under which scope it is left out.
+func (l *lister) place(r *row) (leftOut string) {
+	if !r.fixed {
+		p, ok := l.tree.find(r.item.FolderID)
+		if !ok {
+			return HiddenFolder
+		}
+		r.item.Folder, r.item.State = p.path, capture.Active
+		if p.deleted {
+			r.item.State = capture.Deleted
+		}
+	}
+	switch {
+	case r.item.Draft && !l.query.Drafts:
+		return Draft
+	case !r.item.Received.IsZero() && !l.query.Window.Contains(r.item.Received):
+		return OutsideWindow // one without a time is kept: the server has found it in the window
+	}
+	return ""
+}

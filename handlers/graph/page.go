@@ -1,0 +1,127 @@
+package graph
+
+import (
+	"context"
+	"net/url"
+
+	abstractions "github.com/microsoft/kiota-abstractions-go"
+	"github.com/microsoft/kiota-abstractions-go/serialization"
+)
+
+const (
+	immutable = `IdType="ImmutableId"`
+
+	maxStalePages = 3   // pages in a row whose rows had all been seen
+	maxEmptyPages = 100 // pages in a row without rows; some are normal
+)
+
+// immutableIDs is the header that every request carries, a later page's too: without it that page has other ids.
+func immutableIDs() *abstractions.RequestHeaders { return prefer(immutable) }
+
+// prefer gives a Prefer header of one line: the SDK's headers are sets, and a batch joins their lines.
+func prefer(value string) *abstractions.RequestHeaders {
+	h := abstractions.NewRequestHeaders()
+	h.Add("Prefer", value)
+	return h
+}
+
+// A walk goes through the pages of one list. Where a page is too much for the server the walk begins again with smaller
+// ones, so that take sees rows more than once and must not mind.
+type walk struct {
+	op     string
+	sizes  []int32 // of pages, the largest first
+	first  func(ctx context.Context, size int32) (*abstractions.RequestInformation, error)
+	next   func(ctx context.Context, link string, size int32) (*abstractions.RequestInformation, error)
+	model  serialization.ParsableFactory
+	take   func(serialization.Parsable) (ids []string, next *string, err error)
+	opened *ask // the first page of the first size, where a batch has asked for it already
+}
+
+// open gives the walk's first page as an ask for a batch.
+func (w *walk) open() *ask {
+	w.opened = w.ask(func(ctx context.Context) (*abstractions.RequestInformation, error) { return w.first(ctx, w.sizes[0]) })
+	return w.opened
+}
+
+func (w *walk) ask(info func(context.Context) (*abstractions.RequestInformation, error)) *ask {
+	return &ask{op: w.op, model: w.model, info: info}
+}
+
+// walk goes through all pages of w. It ends with [Broken] instead of going round for ever.
+func (c *Client) walk(ctx context.Context, mailbox string, w *walk) error {
+	if w.opened != nil && w.opened.err != nil && !w.opened.passing() {
+		return w.opened.err
+	}
+	for i, size := range w.sizes {
+		last := i == len(w.sizes)-1
+		err := c.walkAt(ctx, mailbox, w, size, !last)
+		if e, ok := err.(*Error); !ok || !e.shrink || last {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *Client) walkAt(ctx context.Context, mailbox string, w *walk, size int32, shrinks bool) error {
+	a := w.opened
+	w.opened = nil
+	if a == nil || a.err != nil {
+		a = w.ask(func(ctx context.Context) (*abstractions.RequestInformation, error) { return w.first(ctx, size) })
+		if err := c.ask(ctx, mailbox, shrinks, a); err != nil {
+			return err
+		}
+	}
+	guard := loopGuard{op: w.op, links: map[string]bool{}, ids: map[string]bool{}}
+	for {
+		ids, link, err := w.take(a.answer)
+		if err != nil {
+			return asError(w.op, err)
+		}
+		if link == nil || *link == "" { // an empty page is not the end: only the missing link is
+			return nil
+		}
+		if err := guard.check(ids, *link); err != nil {
+			return err
+		}
+		if u, err := url.Parse(*link); err != nil || !below(c.root, u) {
+			return &Error{Op: w.op, Meaning: Broken, Code: "ForeignContinuation"}
+		}
+		next := *link
+		a = w.ask(func(ctx context.Context) (*abstractions.RequestInformation, error) { return w.next(ctx, next, size) })
+		if err := c.ask(ctx, mailbox, shrinks, a); err != nil {
+			return err
+		}
+	}
+}
+
+// loopGuard finds lists without an end. QUIRK: Graph has been seen to repeat a continuation, and to give ever new
+// continuations to the same page.
+type loopGuard struct {
+	op           string
+	links, ids   map[string]bool
+	stale, empty int
+}
+
+func (g *loopGuard) check(ids []string, link string) error {
+	if g.links[link] {
+		return &Error{Op: g.op, Meaning: Broken, Code: "RepeatedContinuation"}
+	}
+	g.links[link] = true
+	fresh := false
+	for _, id := range ids {
+		fresh = fresh || !g.ids[id]
+		g.ids[id] = true
+	}
+	switch {
+	case len(ids) == 0:
+		g.empty++
+	case fresh:
+		g.stale, g.empty = 0, 0
+	default:
+		g.stale++
+	}
+	if g.stale >= maxStalePages || g.empty >= maxEmptyPages {
+		return &Error{Op: g.op, Meaning: Broken, Code: "EndlessList"}
+	}
+	return nil
+}
