@@ -1,0 +1,163 @@
+package mailfmt
+
+import (
+	"strings"
+	"unicode/utf8"
+)
+
+// A flow is text being laid out: the whole text, or that of a table's cell. White space is collapsed as a browser does,
+// breaks are pending until something follows them. Lines end in LF.
+type flow struct {
+	b      []byte
+	space  bool // a blank is pending
+	breaks int  // line breaks that are pending; two make an empty line
+	line   bool // the line has text
+	filler bool // the line has a no-break space and nothing else yet
+	marker bool // the line has a list's marker and nothing else yet
+	flat   int  // ordered lists that are open: within them all is one line
+
+	row    []string // cells of the table row that is being read
+	nested bool     // it holds a table
+	layout bool     // a cell of the row holds a table
+}
+
+// block ends the line, if it has anything. A paragraph that holds only a no-break space is an empty line: so they are
+// written.
+func (f *flow) block() {
+	switch {
+	case f.marker:
+	case f.flat > 0:
+		f.space = true
+	case f.filler:
+		f.breaks, f.filler = 2, false
+	default:
+		f.breaks = max(f.breaks, 1)
+	}
+}
+
+// lineBreak is a <br>.
+func (f *flow) lineBreak() {
+	switch {
+	case f.marker:
+	case f.flat > 0:
+		f.space = true
+	default:
+		f.breaks = min(f.breaks+1, 2)
+		f.filler = false
+	}
+}
+
+// write appends text with white space collapsed.
+func (f *flow) write(s string) {
+	for s != "" {
+		r, n := utf8.DecodeRuneInString(s)
+		switch {
+		case isBlank(r):
+			f.space = true
+			s = s[n:]
+		case r == 0xA0:
+			f.filler = !f.line || f.breaks > 0
+			f.space = true
+			s = s[n:]
+		case invisible(r):
+			s = s[n:]
+		default:
+			end := strings.IndexFunc(s, func(r rune) bool { return isBlank(r) || r == 0xA0 || invisible(r) })
+			if end < 0 {
+				end = len(s)
+			}
+			f.word(s[:end])
+			s = s[end:]
+		}
+	}
+}
+
+// invisible are the characters that no reader sees: control characters, and those with which preheaders are filled up.
+// What joins or parts letters and emoji (U+200C, U+200D) has its meaning there and stays.
+func invisible(r rune) bool {
+	return r < 0x20 || r >= 0x7F && r <= 0x9F || r == 0xFEFF || r == 0xAD || r == 0x200B || r == 0x2060 || r == 0x34F
+}
+
+// word appends a word after what is pending.
+func (f *flow) word(s string) {
+	if s == "" {
+		return
+	}
+	switch {
+	case len(f.b) == 0:
+	case f.breaks > 0:
+		f.b = append(f.b, "\n\n"[:f.breaks]...)
+	case f.space:
+		f.b = append(f.b, ' ')
+	}
+	f.space, f.breaks, f.filler, f.marker, f.line = false, 0, false, false, true
+	f.b = append(f.b, s...)
+}
+
+// mark begins a list's item.
+func (f *flow) mark(s string) {
+	f.marker = false
+	f.block()
+	f.word(s)
+	f.space, f.marker = true, true
+}
+
+// preformatted appends text with its white space.
+func (f *flow) preformatted(s string) {
+	s = strings.ReplaceAll(strings.ReplaceAll(s, "\r\n", "\n"), "\r", "\n")
+	for i, line := range strings.Split(s, "\n") {
+		if i > 0 {
+			f.lineBreak()
+		}
+		f.word(strings.Map(func(r rune) rune {
+			switch {
+			case r == 0xA0, r == '\t':
+				return ' '
+			case invisible(r):
+				return -1
+			}
+			return r
+		}, line))
+	}
+}
+
+// text is what was laid out.
+func (f *flow) text() string { return trimLines(string(f.b)) }
+
+// cell takes a finished cell into the row.
+func (f *flow) cell(c *flow) {
+	f.row = append(f.row, c.text())
+	f.layout = f.layout || c.nested
+}
+
+// endRow lays out the row's cells: side by side on one line, or where tables only serve the layout, one below the other.
+func (f *flow) endRow() {
+	row, layout := f.row, f.layout
+	f.row, f.layout = nil, false
+	filled := 0
+	last := 0
+	for i, c := range row {
+		if c != "" {
+			filled, last = filled+1, i
+		}
+	}
+	if filled == 0 {
+		return
+	}
+	f.block()
+	if filled > 1 && !layout {
+		for i, c := range row[:last+1] {
+			row[i] = strings.Join(strings.FieldsFunc(c, func(r rune) bool { return r == '\n' }), " ")
+		}
+		f.word(strings.Join(row[:last+1], " | "))
+		f.block()
+		return
+	}
+	for _, c := range row {
+		if f.flat > 0 {
+			c = strings.ReplaceAll(c, "\n", " ")
+		}
+		f.word(c)
+		f.block()
+	}
+}

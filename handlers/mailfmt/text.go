@@ -1,0 +1,194 @@
+package mailfmt
+
+import (
+	"bufio"
+	"io"
+	"strings"
+	"time"
+)
+
+// WriteText writes the message's text: a header block of the lines that are not empty, an empty line, and the body, in
+// UTF-8 with a byte order mark; lines end in CRLF. The errors are those of w.
+func (m *Mail) WriteText(w io.Writer) error {
+	b := bufio.NewWriter(w)
+	b.Write(utf8BOM)
+	for _, f := range []struct {
+		name   string
+		values []string
+	}{
+		{"From", m.From}, {"To", m.To}, {"Cc", m.CC}, {"Bcc", m.BCC}, {"Subject", []string{m.Subject}}, {"Sent", []string{m.sentText()}},
+		{"Attachments", m.AttachmentNames()},
+	} {
+		writeField(b, f.name, f.values)
+	}
+	b.WriteString(crlf)
+	b.WriteString(m.Body)
+	return b.Flush() // a bufio.Writer keeps its first error
+}
+
+const crlf = "\r\n"
+
+func writeField(b *bufio.Writer, name string, values []string) {
+	if len(values) == 0 || len(values) == 1 && values[0] == "" {
+		return
+	}
+	b.WriteString(name)
+	b.WriteString(": ")
+	for i, v := range values {
+		if i > 0 {
+			b.WriteString("; ")
+		}
+		b.WriteString(v)
+	}
+	b.WriteString(crlf)
+}
+
+func (m *Mail) sentText() string {
+	if m.Sent.IsZero() {
+		return ""
+	}
+	return m.Sent.Format(time.DateTime) + " UTC"
+}
+
+// cutNote is the last line of a text that was cut.
+const cutNote = "[The text is longer than what is extracted and ends here]"
+
+// text makes the body of the parts' texts.
+func (p *parser) text() {
+	m := p.mail
+	m.Format = "Plain"
+	body := ""
+	if p.root != nil {
+		if p.root.has(htmlText) {
+			m.Format = "HTML"
+		}
+		body = trimLines(p.root.body())
+	}
+	if len(body) > maxText {
+		body, p.cut = shorten(body, maxText), true
+		m.defect(TextTooLarge)
+	}
+	m.TextStatus = Extracted
+	switch {
+	case p.cut:
+		body += "\n" + cutNote
+		m.TextStatus = TooLarge
+	case body == "":
+		m.TextStatus = Empty
+	}
+	if body != "" {
+		m.Body = strings.ReplaceAll(body, "\n", crlf) + crlf
+	}
+}
+
+// has reports whether a text of the kind is in the part.
+func (n *node) has(kind string) bool {
+	for _, c := range n.children {
+		if c.has(kind) {
+			return true
+		}
+	}
+	return n.kind == kind
+}
+
+// body is a part's text; lines end in LF.
+func (n *node) body() string {
+	if n.kind == "multipart/alternative" {
+		return n.choose()
+	}
+	if n.children == nil {
+		return n.single()
+	}
+	var texts []string
+	for _, c := range n.children {
+		if t := trimLines(c.body()); t != "" {
+			texts = append(texts, t)
+		}
+	}
+	return strings.Join(texts, "\n\n")
+}
+
+// single is the text of a part that is one. It is kept: choosing between alternatives asks twice.
+func (n *node) single() string {
+	if n.plain == nil {
+		t := ""
+		switch n.kind {
+		case htmlText, "text/enriched", "text/richtext": // the latter's tags are taken for HTML's, which they resemble
+			t = htmlToText(n.source)
+		default:
+			t = cleanLines(n.source)
+		}
+		n.source, n.plain = "", &t
+	}
+	return *n.plain
+}
+
+// choose takes of several faces of one text the plain one, which its writer's program made and which needs no conversion,
+// unless it says nothing or is a mere stub ("your program cannot show this message") beside what the other says.
+func (n *node) choose() string {
+	var plain, rich *node
+	for _, c := range n.children {
+		switch {
+		case c.has(htmlText):
+			rich = c // the last is the richest: RFC 2046, 5.1.4
+		case plain == nil && c.has(plainText):
+			plain = c
+		case plain == nil && rich == nil:
+			rich = c
+		}
+	}
+	switch {
+	case plain == nil && rich == nil:
+		return ""
+	case rich == nil:
+		return plain.body()
+	case plain == nil:
+		return rich.body()
+	}
+	text := plain.body()
+	if stub := strings.TrimSpace(text); len(stub) < stubBytes {
+		if full := rich.body(); stub == "" || len(full) > 2*len(stub) {
+			return full
+		}
+	}
+	return text
+}
+
+// stubBytes is the length below which a plain text is suspected of saying less than the HTML beside it.
+const stubBytes = 300
+
+// cleanLines gives every line break as LF, and takes out what is no text: NUL and other control characters.
+func cleanLines(s string) string {
+	var b strings.Builder
+	b.Grow(len(s))
+	var before rune
+	for _, r := range s {
+		switch {
+		case r == '\n' && before == '\r': // CRLF is one break
+		case r == '\n', r == '\r', r == 0x2028, r == 0x2029, r == 0x85:
+			b.WriteByte('\n')
+		case r == '\t', r >= 0x20 && r < 0x7F, r > 0x9F && r != 0xFEFF:
+			b.WriteRune(r)
+		case r == 0, r == 0xFEFF:
+		default:
+			b.WriteByte(' ')
+		}
+		before = r
+	}
+	return b.String()
+}
+
+// trimLines takes away empty lines at both ends, and blanks at the end.
+func trimLines(s string) string {
+	s = strings.TrimRight(s, " \t\n\u00A0")
+	for {
+		line, rest, ok := strings.Cut(s, "\n")
+		if !ok || strings.Trim(line, " \t\u00A0") != "" {
+			return s
+		}
+		s = rest
+	}
+}
+
+// isBlank reports whether a character is white space to HTML. A no-break space is not.
+func isBlank(r rune) bool { return r == ' ' || r == '\t' || r == '\n' || r == '\r' || r == '\f' }
