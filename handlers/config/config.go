@@ -1,0 +1,165 @@
+// Package config keeps the settings in force: it takes a valid sources file over from the customer's container, keeps every
+// accepted version as evidence, and leaves the last good one in force when a newer one has faults.
+package config
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"chainmail/handlers/ledger"
+	"chainmail/handlers/settings"
+	"chainmail/handlers/vault"
+)
+
+// File is the sources file in the container that the customer writes; the lists of individuals lie beside it.
+const File = "sources.json"
+
+// A Store reads and accepts settings. All fields are needed.
+type Store struct {
+	Written  *vault.Container                        // container config: what the customer writes
+	State    *vault.Container                        // accepted versions, by their hash
+	Evidence func(container string) *vault.Container // where accepted versions are kept write-once
+	Ledger   *ledger.Ledger
+	Lookup   func(string) (string, bool) // secrets, under the names that the sources give
+	Log      *slog.Logger
+	Now      func() time.Time
+}
+
+// InForce is a set of valid settings with the SHA-256 of the file that they were read from.
+type InForce struct {
+	SHA256  string
+	Sources []settings.Source
+}
+
+// Source is the source of that name; false if the settings have none.
+func (f InForce) Source(name string) (settings.Source, bool) {
+	for _, s := range f.Sources {
+		if s.Name == name {
+			return s, true
+		}
+	}
+	return settings.Source{}, false
+}
+
+// Accept takes the customer's file over if it is valid, and returns the settings in force. A file with faults changes
+// nothing: its faults are logged and kept as state blob config/rejected.json. Without any good file the settings are empty.
+func (s *Store) Accept(ctx context.Context) (InForce, error) {
+	data, err := s.Written.Get(ctx, File)
+	if errors.Is(err, vault.ErrNotFound) {
+		s.Log.WarnContext(ctx, "config missing", "remedy", "upload sources.json to the container config of the state account")
+		return s.Current(ctx)
+	}
+	if err != nil {
+		return InForce{}, fmt.Errorf("read sources file: %w", err)
+	}
+	sum := hash(data)
+	row, err := s.Ledger.Config(ctx)
+	if err != nil {
+		return InForce{}, err
+	}
+	sources, err := settings.ParseSources(data, s.Lookup)
+	if err != nil {
+		if err := s.reject(ctx, row, sum, err); err != nil {
+			return InForce{}, err
+		}
+		return s.Current(ctx)
+	}
+	if row.Value.SHA256 != sum {
+		if err := s.keep(ctx, row, sum, data, sources); err != nil {
+			return InForce{}, err
+		}
+	}
+	return InForce{SHA256: sum, Sources: sources}, nil
+}
+
+// Current is the settings in force, as the last Accept left them.
+func (s *Store) Current(ctx context.Context) (InForce, error) {
+	row, err := s.Ledger.Config(ctx)
+	if err != nil || row.Value.SHA256 == "" {
+		return InForce{}, err
+	}
+	data, err := s.State.Get(ctx, stateBlob(row.Value.SHA256))
+	if err != nil {
+		return InForce{}, fmt.Errorf("read settings in force: %w", err)
+	}
+	// Secrets may be gone from the app settings since: that is the affair of whoever needs them.
+	sources, err := settings.ParseSources(data, nil)
+	if err != nil {
+		return InForce{}, fmt.Errorf("read settings in force: %w", err)
+	}
+	for i := range sources {
+		c := &sources[i].Credential
+		if v, ok := s.Lookup(c.Setting); ok && c.Setting != "" {
+			c.Secret = settings.NewSecret(v)
+		}
+	}
+	return InForce{SHA256: row.Value.SHA256, Sources: sources}, nil
+}
+
+// keep writes the accepted version into the evidence of every container it names before it comes into force, so that no
+// manifest can name a version that is not there.
+func (s *Store) keep(ctx context.Context, row ledger.Row[ledger.Config], sum string, data []byte, sources []settings.Source) error {
+	if err := s.State.Put(ctx, stateBlob(sum), data); err != nil {
+		return fmt.Errorf("keep settings: %w", err)
+	}
+	for _, name := range containers(sources) {
+		c := s.Evidence(name)
+		if err := errors.Join(c.Ensure(ctx), c.PutOnce(ctx, "_config/"+sum+".json", data, "application/json")); err != nil {
+			return fmt.Errorf("keep settings in the evidence: %w", err)
+		}
+	}
+	row.Value = ledger.Config{SHA256: sum, AcceptedAt: s.Now().UTC()}
+	if err := s.Ledger.PutConfig(ctx, row); err != nil && !errors.Is(err, ledger.ErrConflict) { // a rival did the same
+		return err
+	}
+	s.Log.InfoContext(ctx, "config accepted", "sha256", sum, "sources", len(sources))
+	return nil
+}
+
+func (s *Store) reject(ctx context.Context, row ledger.Row[ledger.Config], sum string, verdict error) error {
+	var faults settings.Faults
+	errors.As(verdict, &faults)
+	for _, f := range faults {
+		s.Log.ErrorContext(ctx, "config rejected", "sha256", sum, "path", f.Path, "problem", f.Problem)
+	}
+	if row.Value.Rejected == sum && row.Value.Faults == len(faults) {
+		return nil
+	}
+	report, err := json.MarshalIndent(map[string]any{"sha256": sum, "at": s.Now().UTC(), "faults": faults}, "", "  ")
+	if err != nil {
+		return err
+	}
+	if err := s.State.Put(ctx, "config/rejected.json", report); err != nil {
+		return fmt.Errorf("keep faults of settings: %w", err)
+	}
+	row.Value.Rejected, row.Value.Faults = sum, len(faults)
+	if err := s.Ledger.PutConfig(ctx, row); err != nil && !errors.Is(err, ledger.ErrConflict) {
+		return err
+	}
+	return nil
+}
+
+func containers(sources []settings.Source) []string {
+	var names []string
+	seen := map[string]bool{}
+	for _, s := range sources {
+		if !seen[s.Container] {
+			seen[s.Container] = true
+			names = append(names, s.Container)
+		}
+	}
+	return names
+}
+
+func stateBlob(sum string) string { return "config/" + sum + ".json" }
+
+func hash(b []byte) string {
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
+}
