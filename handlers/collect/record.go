@@ -1,0 +1,194 @@
+package collect
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+
+	"chainmail/handlers/capture"
+	"chainmail/handlers/pack"
+)
+
+const recordFormat = "chainmail/record/1"
+
+// record is all that it takes to commit a part, and how far the chunk is after it. It lies in the state container as
+// records/<source>/<batch>/<lane>-<part>-<run>/record.json, with the part's files and the list of what is still to fetch
+// beside it; the files are written first.
+type record struct {
+	Format string    `json:"format"`
+	Name   pack.Name `json:"name"`
+
+	Package       *pack.Package       `json:"package"` // nil: a part without documents
+	Blocks        []string            `json:"blocks,omitempty"`
+	Documents     int                 `json:"documents"`
+	ItemsSum      string              `json:"itemsSha256,omitempty"`
+	ExceptionsSum string              `json:"exceptionsSha256,omitempty"`
+	SealSum       string              `json:"sealSha256"`
+	Exceptions    []capture.Exception `json:"exceptions,omitempty"`
+
+	Custodians []*progress `json:"custodians"`
+
+	name string // of the record's own blob
+}
+
+// file is one of a part's files: where it waits, where it goes, and its hash; an empty hash: there is none.
+type file struct{ kind, state, evidence, sum string }
+
+func (rec *record) files() []file {
+	dir := recordDir(rec.name)
+	return []file{
+		{"application/jsonl", dir + "items.jsonl", rec.Name.Items(), rec.ItemsSum},
+		{"text/csv", dir + "exceptions.csv", rec.Name.Exceptions(), rec.ExceptionsSum},
+		{"application/json", dir + "seal.json", rec.Name.Seal(), rec.SealSum}, // last: who sees a seal finds the rest
+	}
+}
+
+func recordDir(name string) string { return name[:len(name)-len("record.json")] }
+
+// open is a line of the list of what is still to fetch.
+type open struct {
+	Custodian int          `json:"custodian"` // index in the record's custodians
+	Item      capture.Item `json:"item"`
+}
+
+// record ends the package and writes everything about the part into the state. The lock is held.
+func (r *run) record(ctx context.Context, last bool) (*record, error) {
+	part := r.ensurePart()
+	rec := &record{Format: recordFormat, Name: part.name, Custodians: r.custodians, Exceptions: part.exceptions}
+	rec.name = fmt.Sprintf("records/%s/%s/%05d-%d-%s/record.json", r.source.Name, r.batch.ID, part.name.Lane, part.name.Part, r.work.Run)
+	var items, exceptions []byte
+	if part.writer != nil {
+		pkg, rows, err := part.writer.Close()
+		if err == nil {
+			err = part.blocks.Flush()
+		}
+		if err != nil {
+			return nil, fmt.Errorf("close package: %w", err)
+		}
+		rec.Package, rec.Blocks, rec.Documents = &pkg, part.blocks.IDs(), len(rows)
+		if items, err = pack.EncodeItems(rows); err != nil {
+			return nil, err
+		}
+		rec.ItemsSum = pack.Sum(items)
+	}
+	if len(part.exceptions) > 0 {
+		exceptions = pack.EncodeExceptions(part.exceptions)
+		rec.ExceptionsSum = pack.Sum(exceptions)
+	}
+	seal, err := r.seal(rec, last).Encode()
+	if err != nil {
+		return nil, err
+	}
+	rec.SealSum = pack.Sum(seal)
+	return rec, r.store(ctx, rec, items, exceptions, seal)
+}
+
+func (r *run) store(ctx context.Context, rec *record, items, exceptions, seal []byte) error {
+	todo, err := r.todo()
+	if err != nil {
+		return err
+	}
+	head, err := json.Marshal(rec)
+	if err != nil {
+		return err
+	}
+	dir := recordDir(rec.name)
+	for _, f := range []struct {
+		name string
+		data []byte
+	}{
+		{"items.jsonl", items}, {"exceptions.csv", exceptions}, {"seal.json", seal}, {"todo.jsonl", todo}, {"record.json", head},
+	} {
+		if f.data == nil {
+			continue
+		}
+		if err := r.State.Put(ctx, dir+f.name, f.data); err != nil {
+			return fmt.Errorf("write record: %w", err)
+		}
+	}
+	return nil
+}
+
+// todo is the list of what is still to fetch, a line an item. It is never nil: a record always has one.
+func (r *run) todo() ([]byte, error) {
+	b := bytes.NewBuffer([]byte{})
+	e := json.NewEncoder(b)
+	for i, p := range r.custodians {
+		for _, it := range p.todo {
+			if err := e.Encode(open{i, it}); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return b.Bytes(), nil
+}
+
+// seal describes the part: its files, and each custodian that it tells something new of. The last part of a chunk also
+// names those that failed for good.
+func (r *run) seal(rec *record, last bool) pack.Seal {
+	s := pack.Seal{
+		Source: r.source.Name, Batch: r.batch.ID, Lane: rec.Name.Lane, Part: rec.Name.Part,
+		Package: rec.Package, ItemsSHA256: rec.ItemsSum, ExceptionsSHA256: rec.ExceptionsSum, Documents: rec.Documents,
+		Custodians: []pack.SealCustodian{},
+	}
+	for _, p := range r.custodians {
+		if !p.fresh && p.tally == (tally{}) && !(last && p.Status == capture.Failed) {
+			continue
+		}
+		s.Custodians = append(s.Custodians, pack.SealCustodian{
+			ID: p.Custodian.Name(), Identifier: p.Custodian.Identifier, Status: p.Status, Reason: p.Reason,
+			Found: p.tally.found, Captured: p.tally.captured, Excepted: p.tally.excepted, Bytes: p.tally.bytes,
+		})
+	}
+	return s
+}
+
+// load reads a record, without the list of what is still to fetch.
+func (r *run) load(ctx context.Context, name string) (*record, error) {
+	data, err := r.State.Get(ctx, name)
+	if err != nil {
+		return nil, fmt.Errorf("read record: %w", err)
+	}
+	rec := &record{name: name}
+	if err := json.Unmarshal(data, rec); err != nil {
+		return nil, fmt.Errorf("read record: %w", err)
+	}
+	if rec.Format != recordFormat {
+		return nil, fmt.Errorf("read record: its format is %q, this app reads %q", rec.Format, recordFormat)
+	}
+	return rec, nil
+}
+
+// resume takes up the chunk where the record left it.
+func (r *run) resume(ctx context.Context, name string) error {
+	rec, err := r.load(ctx, name)
+	if err != nil {
+		return err
+	}
+	r.custodians = rec.Custodians
+	body, _, err := r.State.Open(ctx, recordDir(name)+"todo.jsonl")
+	if err != nil {
+		return fmt.Errorf("read record: %w", err)
+	}
+	defer body.Close()
+	d := json.NewDecoder(bufio.NewReader(body))
+	for {
+		var o open
+		err := d.Decode(&o)
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil || o.Custodian < 0 || o.Custodian >= len(r.custodians) {
+			return fmt.Errorf("read record: its list of what is still to fetch is damaged")
+		}
+		p := r.custodians[o.Custodian]
+		if p.todo == nil {
+			p.todo = map[string]capture.Item{}
+		}
+		p.todo[o.Item.Key()] = o.Item
+	}
+}
