@@ -1,0 +1,122 @@
+// Command handlers is the custom handler of Chainmail: the process that the Azure Functions host starts and that does
+// all its work. This file is the wiring: settings, clients, functions, serve.
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"time"
+
+	"chainmail/handlers/bury"
+	"chainmail/handlers/capture"
+	"chainmail/handlers/collect"
+	"chainmail/handlers/host"
+	"chainmail/handlers/people"
+	"chainmail/handlers/plan"
+	"chainmail/handlers/settings"
+)
+
+// Set by the linker.
+var version, commit = "dev", "unknown"
+
+// ownDeadline ends an invocation before the host's functionTimeout (30 min in host.json) would kill the whole process, and
+// everything else it does.
+const ownDeadline = 28 * time.Minute
+
+func main() {
+	// The host never restarts a handler that ended with 0.
+	fmt.Fprintln(os.Stderr, "handler:", run(context.Background(), os.LookupEnv, time.Now))
+	os.Exit(1)
+}
+
+func run(ctx context.Context, lookup func(string) (string, bool), now func() time.Time) error {
+	env, err := settings.FromEnvironment(lookup)
+	if err != nil {
+		return err
+	}
+	log := host.NewLogger(os.Stdout, env.LogLevel)
+	address, err := host.ListenAddress(lookup)
+	if err != nil {
+		return err
+	}
+	listener, err := net.Listen("tcp4", address)
+	if err != nil {
+		return err
+	}
+	app, err := newApp(env, log, now)
+	if err != nil {
+		return err
+	}
+	return host.New(app.functions(), host.Options{Timeout: ownDeadline, Log: log}).Serve(ctx, listener)
+}
+
+// queue is the output binding that chunk messages leave by; see function.json of plan, collect and bury.
+const queue = "chunks"
+
+// functions are the routes: their names are the folders below functions/.
+func (a *app) functions() map[string]host.Func {
+	return map[string]host.Func{
+		"plan":    a.ready(planned(a.planner)),
+		"people":  a.ready(synchronised(a.registry)),
+		"collect": a.ready(collected(a.collector, a.log)),
+		"bury":    a.ready(buried(a.burier)),
+	}
+}
+
+// timer: cuts due windows into batches and gives out messages.
+func planned(p *plan.Planner) host.Func {
+	return func(ctx context.Context, _ *host.Invocation) (host.Outcome, error) {
+		chunks, err := p.Tick(ctx)
+		return emit(chunks...), err
+	}
+}
+
+// timer: brings the individuals up to date.
+func synchronised(r *people.Registry) host.Func {
+	return func(ctx context.Context, _ *host.Invocation) (host.Outcome, error) {
+		return host.Outcome{}, r.Tick(ctx)
+	}
+}
+
+// queue: collects one chunk. What is not a chunk is recorded and finished: no retry would make it one.
+func collected(c *collect.Collector, log *slog.Logger) host.Func {
+	return func(ctx context.Context, inv *host.Invocation) (host.Outcome, error) {
+		text, err := inv.Message("chunk")
+		if err != nil {
+			log.ErrorContext(ctx, "message refused", "reason", "it is no text")
+			return host.Outcome{}, nil
+		}
+		chunk, err := capture.ParseMessage(text)
+		if err != nil {
+			log.ErrorContext(ctx, "message refused", "reason", err.Error(), "bytes", len(text))
+			return host.Outcome{}, nil
+		}
+		next, more, err := c.Run(ctx, chunk)
+		if err != nil || !more {
+			return host.Outcome{}, err
+		}
+		return emit(next), nil
+	}
+}
+
+// queue: takes what the host gave up.
+func buried(b *bury.Burier) host.Func {
+	return func(ctx context.Context, inv *host.Invocation) (host.Outcome, error) {
+		text, err := inv.Message("chunk")
+		if err != nil {
+			text = nil
+		}
+		return host.Outcome{}, b.Run(ctx, text)
+	}
+}
+
+func emit(chunks ...capture.Chunk) host.Outcome {
+	var messages []string
+	for _, c := range chunks {
+		messages = append(messages, c.Message())
+	}
+	return host.Outcome{Outputs: map[string][]string{queue: messages}}
+}
