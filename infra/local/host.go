@@ -1,0 +1,86 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"time"
+
+	"chainmail/handlers/host/hosttest"
+	"chainmail/infra/package/staging"
+)
+
+// runHost runs the staged app under a Functions host until ctx ends.
+func runHost(ctx context.Context, o options, settings map[string]string, console func(line string, stderr bool)) error {
+	if o.host == "func" {
+		return runFunc(ctx, o, settings, console)
+	}
+	return runStandIn(ctx, o, settings, console)
+}
+
+// runStandIn runs the stand-in host. Individuals are read at once instead of at the first occurrence of the schedule.
+func runStandIn(ctx context.Context, o options, settings map[string]string, console func(string, bool)) error {
+	h, err := hosttest.Start(ctx, hosttest.Options{Root: o.appDir(), Settings: settings, Console: console})
+	if err != nil {
+		return err
+	}
+	defer h.Close()
+	for _, name := range []string{"people", "plan"} {
+		if _, err := h.Tick(ctx, name); err != nil && ctx.Err() == nil {
+			return err
+		}
+	}
+	err = h.Run(ctx)
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// funcPort is where the Core Tools listen, away from their usual 7071.
+const funcPort = 7091
+
+// runFunc runs the Azure Functions Core Tools, which read their settings beside host.json.
+func runFunc(ctx context.Context, o options, settings map[string]string, console func(string, bool)) error {
+	tool, err := exec.LookPath("func")
+	if err != nil {
+		return errors.New("func is not on the path: install Azure Functions Core Tools 4, or leave -host out for the stand-in")
+	}
+	file, err := json.MarshalIndent(map[string]any{"IsEncrypted": false, "Values": settings}, "", "  ")
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(o.appDir(), staging.SettingsFile), file, 0o600); err != nil {
+		return err
+	}
+	cmd := exec.CommandContext(ctx, tool, "start", "--port", strconv.Itoa(funcPort))
+	cmd.Dir = o.appDir()
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.WaitDelay = 10 * time.Second
+	r, w := io.Pipe()
+	cmd.Stdout, cmd.Stderr = w, w
+	var lines sync.WaitGroup
+	lines.Go(func() {
+		b := bufio.NewScanner(r)
+		b.Buffer(nil, 1<<20)
+		for b.Scan() {
+			console(b.Text(), false)
+		}
+		_, _ = io.Copy(io.Discard, r)
+	})
+	err = cmd.Run()
+	_ = w.Close()
+	lines.Wait()
+	if ctx.Err() != nil {
+		return nil
+	}
+	return fmt.Errorf("func start ended: %w: %s says more", err, o.logFile())
+}
