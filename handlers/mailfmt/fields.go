@@ -103,7 +103,7 @@ var subjectPrefix = regexp.MustCompile(`(?i)^(?:(re|aw|sv|vs|antw|antwort|rif|r|
 
 // prefixes cuts the prefixes off a subject. kind is the first one's: "Reply", "Forward", or empty.
 func prefixes(subject string) (kind, topic string) {
-	for {
+	for range maxPrefixes {
 		subject = strings.TrimSpace(subject)
 		m := subjectPrefix.FindStringSubmatchIndex(shorten(subject, 64))
 		if m == nil {
@@ -117,7 +117,11 @@ func prefixes(subject string) (kind, topic string) {
 		}
 		subject = subject[m[1]:]
 	}
+	return kind, subject
 }
+
+// maxPrefixes bounds the work on a subject that is nothing but prefixes.
+const maxPrefixes = 100
 
 // action tells how the message came about. MIME does not say it; it follows from the subject's first prefix, or without
 // one from In-Reply-To. A reply to more than one recipient is a reply to all.

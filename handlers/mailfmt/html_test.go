@@ -65,7 +65,7 @@ func TestHTMLBecomesPlainText(t *testing.T) {
 // Time is not measured here: reading one of these in quadratic time would take longer than a test may.
 func TestHostileHTMLIsReadInLinearTime(t *testing.T) {
 	t.Parallel()
-	const n = 100_000
+	const n = 40_000
 	for name, unit := range map[string][2]string{
 		"divisions": {"<div>", "</div>"}, "lists": {"<ol><li>", "</ol>"}, "bold": {"<b>", ""}, "tables": {"<table><tr><td>", "</table>"},
 		"cells": {"<td>", "</td>"}, "links": {"<a href=x:y>", "</a>"}, "crossed": {"<p><b>", "</i></p>"}, "hidden": {"<p hidden><i hidden>", "</i>"},

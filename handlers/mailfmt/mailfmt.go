@@ -100,7 +100,7 @@ type Attachment struct {
 
 // Read reads a message to its end. Equal bytes give equal results. The only error is the reader's own.
 func Read(r io.Reader) (Mail, error) {
-	m := &Mail{TextStatus: Failed}
+	m := &Mail{}
 	p := newParser(newLines(r), m)
 	p.read()
 	if p.lines.err != nil {
@@ -111,18 +111,25 @@ func Read(r io.Reader) (Mail, error) {
 	return *m, nil
 }
 
-// read is the one place where a fault of the reader, or of a library on bytes that nobody has thought of, is caught: what
-// was read until then stands.
+// read goes through the stages of reading; one that breaks off does not keep the next from what there is.
 func (p *parser) read() {
+	p.guard(p.structure)
+	p.guard(p.describe)
+	p.guard(p.text)
+	if slices.Contains(p.mail.Defects, Unreadable) {
+		p.mail.TextStatus = Failed
+	}
+}
+
+// guard is the one place where a fault of the reader, or of a library on bytes that nobody has thought of, is caught: what
+// was read until then stands.
+func (p *parser) guard(stage func()) {
 	defer func() {
 		if recover() != nil {
 			p.mail.defect(Unreadable)
-			p.mail.TextStatus = Failed
 		}
 	}()
-	p.structure()
-	p.describe()
-	p.text()
+	stage()
 }
 
 func (m *Mail) defect(code string) {

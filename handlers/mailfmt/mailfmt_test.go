@@ -154,6 +154,17 @@ func TestTheReadersOwnErrorIsTheOnlyOne(t *testing.T) {
 	}
 }
 
+func TestAFaultOfTheReaderLeavesWhatWasRead(t *testing.T) {
+	t.Parallel()
+	m := &Mail{}
+	p := newParser(nil, m) // there is nothing to read lines from
+	p.head = header{"subject": {"Terms"}}
+	p.read()
+	if m.Subject != "Terms" || m.TextStatus != Failed || !slices.Equal(m.Defects, []string{Unreadable}) {
+		t.Errorf("subject, status, defects = %q, %q, %q, want Terms, Failed, Unreadable", m.Subject, m.TextStatus, m.Defects)
+	}
+}
+
 func TestTheSizeOfReadsDoesNotMatter(t *testing.T) {
 	t.Parallel()
 	data, err := os.ReadFile("testdata/outlook-reply.eml")
@@ -186,7 +197,7 @@ func TestLimitsAreKept(t *testing.T) {
 	for i := range 10_000 {
 		fmt.Fprintf(&many, ",\r\n \"Person, No. %d\" <person%d@contoso.example>", i, i)
 	}
-	text := strings.Repeat("0123456789abcde\n", 1<<19) // 8 MiB
+	text := strings.Repeat(strings.Repeat("x", 1023)+"\n", maxPartText>>10)
 	tests := []struct {
 		name, mail string
 		status     string
@@ -200,7 +211,7 @@ func TestLimitsAreKept(t *testing.T) {
 			[]string{TooManyParts, MissingBoundary}, 0},
 		{"a header of 4 MiB", "X-Filler: " + strings.Repeat("x", 4<<20) + "\r\nSubject: s\r\n\r\ntext", Extracted, nil, 0},
 		{"a subject of 5 MiB", "Subject: " + strings.Repeat("x", 5<<20) + "\r\n\r\ntext", Extracted, []string{HeaderTooLarge}, 0},
-		{"a million empty fields", strings.Repeat("To:\n", 1_000_000) + "\ntext", Extracted, []string{HeaderTooLarge}, 0},
+		{"very many empty fields", strings.Repeat("To:\n", 200_000) + "\ntext", Extracted, []string{HeaderTooLarge}, 0},
 		{"the same recipient many times", "To: " + recipients + "\r\n\r\ntext", Extracted, nil, 2},
 		{"ten thousand recipients", "To: a@contoso.example" + many.String() + "\r\n\r\ntext", Extracted, nil, 10_001},
 		{"text of just 8 MiB", "\r\n" + text[:maxPartText], Extracted, nil, 0},
@@ -208,11 +219,11 @@ func TestLimitsAreKept(t *testing.T) {
 		{"three texts of 8 MiB", "Content-Type: multipart/mixed; boundary=b\r\n\r\n" +
 			strings.Repeat("--b\r\n\r\n"+text, 3) + "--b--", TooLarge, []string{TextTooLarge}, 0},
 		{"hostile words", "Subject: " + strings.Repeat("=?a?Q?", 200_000) + "\r\n\r\ntext", Extracted, nil, 0},
-		{"hostile brackets", "To: " + strings.Repeat("<", 1_000_000) + ">\r\n\r\ntext", Extracted, nil, 0},
-		{"hostile quotes", "To: " + strings.Repeat("\"\\", 1_000_000) + "\r\n\r\ntext", Extracted, nil, 1},
-		{"hostile parentheses", "To: " + strings.Repeat("(", 1_000_000) + ")\r\n\r\ntext", Extracted, nil, 1},
-		{"hostile prefixes", "Subject: " + strings.Repeat("re:", 1_000_000) + "\r\n\r\ntext", Extracted, nil, 0},
-		{"hostile parameters", "Content-Type: text/plain" + strings.Repeat(";a*=b", 500_000) + "\r\n\r\ntext", Extracted, nil, 0},
+		{"hostile brackets", "To: " + strings.Repeat("<", 200_000) + ">\r\n\r\ntext", Extracted, nil, 0},
+		{"hostile quotes", "To: " + strings.Repeat("\"\\", 200_000) + "\r\n\r\ntext", Extracted, nil, 1},
+		{"hostile parentheses", "To: " + strings.Repeat("(", 200_000) + ")\r\n\r\ntext", Extracted, nil, 1},
+		{"hostile prefixes", "Subject: " + strings.Repeat("re:", 200_000) + "\r\n\r\ntext", Extracted, nil, 0},
+		{"hostile parameters", "Content-Type: text/plain" + strings.Repeat(";a*=b", 100_000) + "\r\n\r\ntext", Extracted, nil, 0},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"io"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // WriteText writes the message's text: a header block of the lines that are not empty, an empty line, and the body, in
@@ -162,7 +163,14 @@ func cleanLines(s string) string {
 	var b strings.Builder
 	b.Grow(len(s))
 	var before rune
-	for _, r := range s {
+	for s != "" {
+		if n := ordinary(s); n > 0 {
+			b.WriteString(s[:n])
+			s, before = s[n:], 0
+			continue
+		}
+		r, size := utf8.DecodeRuneInString(s)
+		s = s[size:]
 		switch {
 		case r == '\n' && before == '\r': // CRLF is one break
 		case r == '\n', r == '\r', r == 0x2028, r == 0x2029, r == 0x85:
@@ -176,6 +184,16 @@ func cleanLines(s string) string {
 		before = r
 	}
 	return b.String()
+}
+
+// ordinary is how many characters of visible ASCII, and blanks, s begins with.
+func ordinary(s string) int {
+	for i := range len(s) {
+		if s[i] < 0x20 || s[i] >= 0x7F {
+			return i
+		}
+	}
+	return len(s)
 }
 
 // trimLines takes away empty lines at both ends, and blanks at the end.
