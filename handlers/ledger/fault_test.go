@@ -219,11 +219,11 @@ func disturbed(t *testing.T, prepare func(*testing.T, *Ledger) func(context.Cont
 	return said + "\n" + dump(t, l), int(tries.Load())
 }
 
-// once is a hook for the next transaction alone.
-func once(action func() storagetest.Action) func(storagetest.Op) storagetest.Action {
+// once is a hook for the next request of that kind alone.
+func once(verb string, action func() storagetest.Action) func(storagetest.Op) storagetest.Action {
 	var done atomic.Bool
 	return func(op storagetest.Op) storagetest.Action {
-		if op.Verb != transaction || done.Swap(true) {
+		if op.Verb != verb || done.Swap(true) {
 			return storagetest.Pass
 		}
 		return action()
@@ -238,7 +238,7 @@ func TestLostAnswerIsSettledAlsoWhenARivalHasGoneOn(t *testing.T) {
 	row, err := l.Source(t.Context(), source)
 	must(t, err)
 	row.Value.State = now
-	p.OnRequest(once(func() storagetest.Action {
+	p.OnRequest(once(transaction, func() storagetest.Action {
 		return storagetest.After(func() {
 			err := rival.UpdateSource(t.Context(), source, func(s *Source) bool { s.PeopleAt = now; return true })
 			if err != nil {
@@ -263,7 +263,7 @@ func TestARivalsChangeIsAConflictAlsoAfterALostTry(t *testing.T) {
 	put(t, l, "head", Head{Sequence: 1})
 	head, err := l.Head(t.Context(), source)
 	must(t, err)
-	p.OnRequest(once(func() storagetest.Action {
+	p.OnRequest(once(transaction, func() storagetest.Action {
 		return storagetest.Before(func() {
 			if err := update(t.Context(), rival, source, "head", func(h *Head) bool { h.Sequence = 9; return true }); err != nil {
 				t.Error(err)

@@ -168,7 +168,7 @@ func TestARunDecidesAnewWhenTheLaneHasChanged(t *testing.T) {
 			l, direct := open(t, p.ConnectionString()), open(t, account.ConnectionString())
 			create(t, l, batchOf(first, 0))
 			dispatch(t, l, now.Add(-time.Hour))
-			p.OnRequest(once(func() storagetest.Action {
+			p.OnRequest(once(transaction, func() storagetest.Action {
 				if err := row.between(direct, t); err != nil {
 					t.Error(err)
 				}
@@ -210,20 +210,27 @@ func TestNothingCountsThatARunDoesAfterItLostTheChunk(t *testing.T) {
 	must(t, l.Save(t.Context(), heir))
 }
 
-func TestALostChunkIsLostAlsoBeforeTheHeirSaves(t *testing.T) {
+func TestALostChunkIsLostWhereverTheHeirComesIn(t *testing.T) {
 	t.Parallel()
-	account := storagetest.New(t)
-	p := account.Proxy(t)
-	l, direct := open(t, p.ConnectionString()), open(t, account.ConnectionString())
-	create(t, l, batchOf(first, 0))
-	dispatch(t, l, now)
-	w := take(t, l, chunkOf(first, 0), "lost", now)
-	p.OnRequest(once(func() storagetest.Action {
-		take(t, direct, chunkOf(first, 0), "heir", now.Add(time.Hour))
-		return storagetest.Pass
-	}))
-	if err := l.Save(t.Context(), w); err != ErrConflict {
-		t.Errorf("save: %v, want ErrConflict", err)
+	for _, verb := range []string{transaction, "Get Entity"} { // before the change, or between it and the look at its version
+		t.Run(verb, func(t *testing.T) {
+			t.Parallel()
+			account := storagetest.New(t)
+			p := account.Proxy(t)
+			l, direct := open(t, p.ConnectionString()), open(t, account.ConnectionString())
+			create(t, l, batchOf(first, 0))
+			dispatch(t, l, now)
+			w := take(t, l, chunkOf(first, 0), "lost", now)
+			p.OnRequest(once(verb, func() storagetest.Action {
+				if _, err := direct.Take(t.Context(), chunkOf(first, 0), "heir", now.Add(time.Hour), now.Add(2*time.Hour)); err != nil {
+					t.Error(err)
+				}
+				return storagetest.Pass
+			}))
+			if err := l.Save(t.Context(), w); err != ErrConflict {
+				t.Errorf("save: %v, want ErrConflict", err)
+			}
+		})
 	}
 }
 
@@ -328,7 +335,7 @@ func TestLeaveSurvivesItsOwnExtend(t *testing.T) {
 	w := take(t, l, chunkOf(first, 0), "run", now)
 	w.Chunk.Value.Status = ChunkClosed
 	mine := *w
-	p.OnRequest(once(func() storagetest.Action {
+	p.OnRequest(once(transaction, func() storagetest.Action {
 		if err := direct.Extend(t.Context(), &mine, now.Add(time.Hour)); err != nil {
 			t.Error(err)
 		}
@@ -461,8 +468,10 @@ func TestDispatchLeavesALaneToWhoeverWorksOnIt(t *testing.T) {
 	l, direct := open(t, p.ConnectionString()), open(t, account.ConnectionString())
 	create(t, l, batchOf(first, 0))
 	dispatch(t, l, now.Add(-time.Hour))
-	p.OnRequest(once(func() storagetest.Action {
-		take(t, direct, chunkOf(first, 0), "run", now)
+	p.OnRequest(once(transaction, func() storagetest.Action {
+		if _, err := direct.Take(t.Context(), chunkOf(first, 0), "run", now, now.Add(time.Minute)); err != nil {
+			t.Error(err)
+		}
 		return storagetest.Pass
 	}))
 	if got := dispatch(t, l, now); len(got) != 0 {
