@@ -2,6 +2,7 @@ package storagetest
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"log"
@@ -11,13 +12,14 @@ import (
 	"net/url"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 )
 
 const anyETag = azcore.ETagAny
 
-// An Action says what becomes of a request: Pass, or what Before, After and Fail make.
+// An Action says what becomes of a request: Pass, Twice, or what Before, After, Fail and Delay make.
 type Action interface{ action() }
 
 type (
@@ -28,15 +30,21 @@ type (
 		status int
 		code   string
 	}
+	delay time.Duration
 )
 
 func (pass) action()   {}
 func (before) action() {}
 func (after) action()  {}
 func (fail) action()   {}
+func (delay) action()  {}
 
-// Pass lets the request through. A nil Action does the same.
-const Pass = pass(0)
+// Pass lets the request through. A nil Action does the same. Twice lets it through two times and gives the second answer,
+// as when a network repeats what it has delivered.
+const (
+	Pass  = pass(0)
+	Twice = pass(1)
+)
 
 // Before runs f and cuts the connection; the request never reaches storage. f may be nil.
 func Before(f func()) Action { return before(f) }
@@ -46,6 +54,9 @@ func After(f func()) Action { return after(f) }
 
 // Fail answers with an error of the service, such as 503 ServerBusy; the request never reaches storage.
 func Fail(status int, code string) Action { return fail{status, code} }
+
+// Delay lets the request through when the time has passed, unless the client gives up before.
+func Delay(d time.Duration) Action { return delay(d) }
 
 // A Proxy stands between one client and its account. It always refuses what Azure refuses and Azurite lets through:
 // transactions over two tables or partitions, over 100 entities or 4 MiB, and changes of evidence (see [Proxy.WORM]).
@@ -178,8 +189,52 @@ func (g *gate) RoundTrip(r *http.Request) (*http.Response, error) {
 	case fail:
 		drain(r.Body)
 		return failure(r, g.service, act.status, act.code), nil
+	case delay:
+		if !waited(r.Context(), time.Duration(act)) {
+			return nil, errCut
+		}
+	case pass:
+		if act == Twice {
+			return g.twice(r, op, worm, len(c.body))
+		}
 	}
 	return g.forward(r, op, worm, len(c.body))
+}
+
+// twice forwards a request and then the same again.
+func (g *gate) twice(r *http.Request, op Op, worm bool, length int) (*http.Response, error) {
+	var body []byte
+	if r.Body != nil {
+		var err error
+		if body, err = io.ReadAll(r.Body); err != nil {
+			return nil, err
+		}
+	}
+	var answer *http.Response
+	for range 2 {
+		if answer != nil {
+			drain(answer.Body)
+		}
+		again := r.Clone(r.Context())
+		again.Body = io.NopCloser(bytes.NewReader(body))
+		var err error
+		if answer, err = g.forward(again, op, worm, length); err != nil {
+			return nil, err
+		}
+	}
+	return answer, nil
+}
+
+// waited lets time pass; false when ctx ended before.
+func waited(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 // record numbers the operation and notes it.

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
@@ -306,6 +307,8 @@ func TestHooksDecideWhatBecomesOfARequest(t *testing.T) {
 		{"before", storagetest.Before, false, true, 0},
 		{"after", storagetest.After, true, true, 0},
 		{"fail", func(func()) storagetest.Action { return storagetest.Fail(503, "ServerBusy") }, false, false, 503},
+		{"delay", func(func()) storagetest.Action { return storagetest.Delay(time.Millisecond) }, true, false, 201},
+		{"twice", func(func()) storagetest.Action { return storagetest.Twice }, true, false, 201},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
@@ -336,6 +339,26 @@ func TestHooksDecideWhatBecomesOfARequest(t *testing.T) {
 				t.Errorf("second write: %v", err)
 			}
 		})
+	}
+}
+
+func TestARequestThatComesTwiceMeetsItsOwnSuccess(t *testing.T) {
+	t.Parallel()
+	p := storagetest.New(t).Proxy(t)
+	p.OnRequest(func(op storagetest.Op) storagetest.Action {
+		if op.Verb == "Insert Entity" {
+			return storagetest.Twice
+		}
+		return storagetest.Pass
+	})
+	table := newTable(t, p.ConnectionString())
+	_, err := table.AddEntity(t.Context(), entity("p", "r", "1"), nil)
+	var e *azcore.ResponseError
+	if !errors.As(err, &e) || e.StatusCode != 409 {
+		t.Errorf("insert: %v, want the conflict of the second", err)
+	}
+	if got, err := table.GetEntity(t.Context(), "p", "r", nil); err != nil {
+		t.Errorf("get: %v, %v: the first was not stored", got, err)
 	}
 }
 
