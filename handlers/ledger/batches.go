@@ -64,6 +64,7 @@ type Chunk struct {
 	Run      string    // the run that took the chunk last
 	Started  time.Time // of the first run
 	Attempts int       `json:",omitempty"` // failed runs; the retry policy counts them
+	Deaths   int       `json:",omitempty"` // runs that ended without a word, killed by whatever they worked on or by the platform
 	Due      time.Time `json:",omitzero"`  // not before, while PendingRetry
 	Final    bool      `json:",omitempty"` // out of attempts or time: closed with what it has at the next turn
 	Part     int       // the last part that is done with: closed or burnt

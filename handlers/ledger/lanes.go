@@ -19,6 +19,7 @@ type Lane struct {
 	Emits   int       `json:",omitempty"` // how often since the lane moved
 	Run     string    `json:",omitempty"` // who holds the lane
 	Until   time.Time `json:",omitzero"`  // until when, unless extended
+	Dead    string    `json:",omitempty"` // a run that died while it held the lane, until the next one has counted it
 }
 
 // Held reports whether a run holds the lane at the time.
@@ -71,10 +72,13 @@ func (l *Ledger) take(ctx context.Context, c capture.Chunk, run string, now, unt
 	if chunk.Value.Status == ChunkClosed || chunk.Value.Status == ChunkPendingRetry && chunk.Value.Due.After(now) {
 		return Work{}, ErrStale
 	}
-	lane.Value.Run, lane.Value.Until = run, until
 	if !chunk.Exists() {
 		chunk.Value = Chunk{Batch: c.Batch, Lane: c.Lane, Started: now}
 	}
+	if died := dead(lane.Value, run); died != "" && died == chunk.Value.Run && chunk.Value.Status == ChunkCollecting {
+		chunk.Value.Deaths++
+	}
+	lane.Value.Run, lane.Value.Until, lane.Value.Dead = run, until, ""
 	chunk.Value.Status, chunk.Value.Run = ChunkCollecting, run
 	err = l.commit(ctx, c.Source, replace(laneKey(c.Lane), lane), replace(chunkKey(c.Batch, c.Lane), chunk))
 	if err != nil {
@@ -82,6 +86,14 @@ func (l *Ledger) take(ctx context.Context, c capture.Chunk, run string, now, unt
 	}
 	w := Work{Source: c.Source, Run: run, Chunk: chunk, lane: c.Lane}
 	return w, l.reread(ctx, &w)
+}
+
+// dead is the run that died while it held the lane: it neither left nor gave the lane back.
+func dead(l Lane, run string) string {
+	if l.Run != "" && l.Run != run {
+		return l.Run
+	}
+	return l.Dead
 }
 
 // reread gets the version of the chunk's row that the run wrote. A rival that took the chunk since has put its own run
@@ -242,7 +254,7 @@ func (l *Ledger) Dispatch(ctx context.Context, source string, open []Row[Batch],
 		default:
 			emits := v.Emits + 1
 			lane.Value = turn(n, v.Batch, now)
-			lane.Value.Emits = emits
+			lane.Value.Emits, lane.Value.Dead = emits, dead(v, "")
 		}
 		err = l.commit(ctx, source, replace(laneKey(n), lane))
 		if err == ErrConflict {

@@ -68,6 +68,9 @@ func TestTakeSaysWhyNot(t *testing.T) {
 				return
 			}
 			want.Status, want.Run = ChunkCollecting, "new"
+			if row.lane == &expired {
+				want.Deaths = 1
+			}
 			if got := chunkRow(t, l, first, 0); fmt.Sprint(got) != fmt.Sprint(want) || fmt.Sprint(w.Chunk.Value) != fmt.Sprint(want) {
 				t.Errorf("chunk = %+v, taken %+v, want %+v", got, w.Chunk.Value, want)
 			}
@@ -451,7 +454,11 @@ func TestDispatchLooksAfterLanes(t *testing.T) {
 			if got := dispatch(t, l, now); !slices.Equal(got, want) {
 				t.Fatalf("given out: %v, want %v", got, want)
 			}
-			if lane := laneRow(t, l, 0); row.want != "" && lane != (Lane{Batch: row.want, Emitted: now, Emits: row.emits}) {
+			wanted := Lane{Batch: row.want, Emitted: now, Emits: row.emits}
+			if row.lane != nil {
+				wanted.Dead = row.lane.Run
+			}
+			if lane := laneRow(t, l, 0); row.want != "" && lane != wanted {
 				t.Errorf("lane = %+v", lane)
 			}
 			if got := dispatch(t, l, now); len(got) != 0 {
@@ -459,6 +466,37 @@ func TestDispatchLooksAfterLanes(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestDeathsOfRunsAreCountedOnce(t *testing.T) {
+	t.Parallel()
+	l := empty(t)
+	create(t, l, batchOf(first, 0))
+	dispatch(t, l, now)
+	at := now
+	take := func(want int) Work {
+		t.Helper()
+		w, err := l.Take(t.Context(), chunkOf(first, 0), fmt.Sprint("run at ", at), at, at.Add(time.Minute))
+		must(t, err)
+		if got := w.Chunk.Value.Deaths; got != want {
+			t.Fatalf("deaths = %d, want %d", got, want)
+		}
+		at = at.Add(time.Minute)
+		return w
+	}
+	take(0)
+	take(1) // its message came again: the run before had died
+	if got := dispatch(t, l, at); len(got) != 1 {
+		t.Fatalf("given out: %v", got)
+	}
+	w := take(2) // the planner had found the second one dead
+	must(t, l.Release(t.Context(), &w))
+	w = take(2) // the third gave the lane back
+	if _, _, err := l.Leave(t.Context(), &w, at); err != nil {
+		t.Fatal(err)
+	}
+	take(2) // the fourth left with work to go on with
+	take(3)
 }
 
 func TestDispatchLeavesALaneToWhoeverWorksOnIt(t *testing.T) {
