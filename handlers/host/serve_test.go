@@ -221,21 +221,23 @@ func TestAPanicFailsItsInvocationAlone(t *testing.T) {
 	}
 }
 
-// dive panics n calls deep. Its arguments make its frames long: the runtime prints at most a hundred frames.
+// diveThroughFramesLongEnoughToFillALogLineWhereverTheSourcesLieOnTheMachine
+// panics n calls deep. Its name and arguments make its frames long, wherever the
+// repository lies: the runtime prints at most a hundred frames.
 //
 //go:noinline
-func dive(n int, a, b, c, d, e, f, g uint64) uint64 {
+func diveThroughFramesLongEnoughToFillALogLineWhereverTheSourcesLieOnTheMachine(n int, a, b, c, d, e, f, g uint64) uint64 {
 	if n == 0 {
 		panic("deep")
 	}
-	return dive(n-1, a+1, b+1, c+1, d+1, e+1, f+1, g+1) + 1
+	return diveThroughFramesLongEnoughToFillALogLineWhereverTheSourcesLieOnTheMachine(n-1, a+1, b+1, c+1, d+1, e+1, f+1, g+1) + 1
 }
 
 func TestADeepStackIsCut(t *testing.T) {
 	t.Parallel()
 	const long = 1 << 63
 	s, log := serving(func(context.Context, *Invocation) (Outcome, error) {
-		return Outcome{}, fmt.Errorf("back from %d", dive(1000, long, long, long, long, long, long, long))
+		return Outcome{}, fmt.Errorf("back from %d", diveThroughFramesLongEnoughToFillALogLineWhereverTheSourcesLieOnTheMachine(1000, long, long, long, long, long, long, long))
 	}, Options{})
 	ask(t, s, "POST", "/work", capturedQueue)
 	if stack := fmt.Sprint(log.lines(t)[0]["stack"]); len(stack) != maxStackBytes {
