@@ -22,6 +22,9 @@ func check(sources []any, lookup func(string) (string, bool), r *report) {
 		if id := f.text("applicationId"); id != "" && strings.EqualFold(id, f.text("domain")) {
 			r.add(here("applicationId"), "is the same as domain, the tenant's id: give the Application (client) id of the app registration")
 		}
+		if own(f.text("container")) {
+			r.add(here("container"), "is a container of the app's or the Functions host's own: give another one, such as evidence")
+		}
 		if lookup == nil {
 			continue
 		}
@@ -29,6 +32,12 @@ func check(sources []any, lookup func(string) (string, bool), r *report) {
 			r.add(here("credential", "setting"), problem)
 		}
 	}
+}
+
+// own reports whether a container is not for evidence: the app's config and state and the host's blobs lie in containers
+// of these names, perhaps in the same account (Microsoft Learn, "Storage considerations for Azure Functions").
+func own(container string) bool {
+	return container == "config" || container == "state" || strings.HasPrefix(container, "azure-webjobs")
 }
 
 // distinct reports a text that an earlier source has already.

@@ -204,6 +204,15 @@ func TestAnEmptyRetryPolicyRetriesNothing(t *testing.T) {
 	}
 }
 
+func TestContainersBesideTheAppsOwnAreGood(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"config-evidence", "states", "my-azure-webjobs"} {
+		if got := good(t, one(t, `{"container": "`+name+`"}`)).Container; got != name {
+			t.Errorf("Container = %q, want %q", got, name)
+		}
+	}
+}
+
 func TestNoSourcesAreNoFault(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{`{"sources": []}`, "\xef\xbb\xbf{\"sources\": [],\n\"$schema\": \"x\"}\n"} {
@@ -272,6 +281,9 @@ func TestFaultsOfASource(t *testing.T) {
 		{"domain", `{"domain": "canary"}`, []string{"domain: has the wrong form: Tenant"}},
 		{"cloud", `{"cloud": "canary"}`, []string{"cloud: must be public, usgov, usgovdod or china: Microsoft cloud"}},
 		{"too long", `{"container": "` + strings.Repeat("canary", 20) + `"}`, []string{"container: must have at most 63 characters: Evidence container"}},
+		{"the settings' container", `{"container": "config"}`, []string{"container: is a container of the app's or the Functions host's own: give another one, such as evidence"}},
+		{"the state's container", `{"container": "state"}`, []string{"container: is a container of the app's"}},
+		{"a container of the host", `{"container": "azure-webjobs-hosts"}`, []string{"container: is a container of the app's"}},
 		{"nothing to collect", `{"collect": []}`, []string{"collect: must have at least 1 entry: What is collected"}},
 		{"unknown data", `{"collect": ["email", "canary"]}`, []string{"collect[1]: must be email or calendar"}},
 		{"the same twice", `{"collect": ["email", "email"]}`, []string{"collect[1]: is the same as entry 0"}},
