@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -161,7 +162,9 @@ func newClients(log *slog.Logger) *clients {
 }
 
 func (c *clients) of(s settings.Source) (*graph.Client, error) {
-	key := s.Domain + "\n" + s.ApplicationID + "\n" + s.Cloud + "\n" + s.GraphEndpoint + "\n" + s.Credential.Kind + "\n" + hashed(s.Credential.Secret)
+	key := strings.Join([]string{
+		s.Domain, s.ApplicationID, s.Cloud, s.GraphEndpoint, s.Credential.Kind, s.Credential.ClientID, hashed(s.Credential.Secret),
+	}, "\n")
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if g, ok := c.kept[key]; ok {
@@ -179,19 +182,38 @@ func (c *clients) open(s settings.Source) (*graph.Client, error) {
 	if s.GraphEndpoint != "" {
 		cloud.Root, cloud.Authority = s.GraphEndpoint, origin(s.GraphEndpoint)
 	}
-	o := graph.Options{Root: cloud.Root, Scope: cloud.Scope, Transport: c.transport, Log: c.log}
+	cred, err := c.signIn(s, cloud)
+	if err != nil {
+		return nil, err
+	}
+	return graph.New(graph.Options{Root: cloud.Root, Scope: cloud.Scope, Credential: cred, Transport: c.transport, Log: c.log})
+}
+
+// signIn makes the source's credential; nil for kind none. The error names the app setting that cannot be used.
+func (c *clients) signIn(s settings.Source, cloud graph.Cloud) (cred azcore.TokenCredential, err error) {
+	registration := graph.Registration{Tenant: s.Domain, ClientID: s.ApplicationID, Cloud: cloud, Transport: c.transport}
 	switch s.Credential.Kind {
 	case "none":
+		return nil, nil
 	case "secret":
-		cred, err := graph.SecretCredential(s.Domain, s.ApplicationID, s.Credential.Secret.Reveal(), cloud.Authority, &http.Client{Transport: c.transport})
+		cred, err = registration.Secret(s.Credential.Secret.Reveal())
+	case "certificate":
+		cred, err = registration.Certificate(s.Credential.Secret.Reveal())
+	case "managedIdentity":
+		return graph.ManagedIdentity(s.Credential.ClientID, c.transport)
+	case "federated":
+		identity, err := graph.ManagedIdentity(s.Credential.ClientID, c.transport)
 		if err != nil {
 			return nil, err
 		}
-		o.Credential = cred
+		return registration.Federated(identity)
 	default:
-		return nil, fmt.Errorf("credential kind %s cannot sign in yet: use kind secret", s.Credential.Kind)
+		return nil, fmt.Errorf("credential kind %s is not known", s.Credential.Kind)
 	}
-	return graph.New(o)
+	if err != nil {
+		return nil, fmt.Errorf("app setting %s: %w", s.Credential.Setting, err)
+	}
+	return cred, nil
 }
 
 // origin is a URL's scheme and host, with a slash.

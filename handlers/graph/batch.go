@@ -123,6 +123,9 @@ func (c *Client) settle(ctx context.Context, mailbox string, asks []*ask, reply 
 func (a *ask) read(body []byte) {
 	a.err = &Error{Op: a.op, Status: http.StatusOK, Meaning: Broken, Code: "UnreadableAnswer"}
 	defer func() { _ = recover() }() // the SDK panics on answers of an unexpected shape; err is set
+	if !bytes.HasPrefix(body, []byte("{")) {
+		return // a string, most likely, with what is no JSON; the SDK would take it for an empty object
+	}
 	node, err := kjson.NewJsonParseNode(body)
 	if err != nil {
 		a.err.err = err
@@ -136,7 +139,8 @@ func (a *ask) read(body []byte) {
 	a.answer, a.err = answer, nil
 }
 
-// passing reports whether an ask that a batch left without answer is worth being sent by itself.
+// passing reports whether an ask that a batch left without answer is worth being sent by itself. That holds for one whose
+// answer could not be read, too: what cut it off cannot be told from within a batch.
 func (a *ask) passing() bool {
-	return a.err != nil && (a.err.Meaning == Throttled || a.err.Meaning == Transient)
+	return a.err != nil && (a.err.Meaning == Throttled || a.err.Meaning == Transient || a.err.Code == "UnreadableAnswer")
 }

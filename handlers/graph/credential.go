@@ -44,21 +44,139 @@ func cloudAt(host string, c cloud.Configuration) Cloud {
 	return Cloud{Root: host + "/v1.0", Authority: c.ActiveDirectoryAuthorityHost, Scope: host + "/.default"}
 }
 
-// SecretCredential signs in with a client secret. tenant is an id or a domain; authority is a cloud's sign-in, or one on
-// loopback, of which nobody else is asked; transport may be nil. The error never holds the secret.
-func SecretCredential(tenant, clientID, secret, authority string, transport policy.Transporter) (azcore.TokenCredential, error) {
-	u, err := url.Parse(authority)
-	if err != nil || u.Scheme != "https" || u.Host == "" {
-		return nil, errors.New("make secret credential: the authority is no https URL")
+// exchange is the audience of the tokens of managed identities that the cloud's sign-in takes for an app's credential
+// (Microsoft Entra, "Configure an application to trust a managed identity").
+func (c Cloud) exchange() string {
+	switch c.Authority {
+	case cloud.AzureGovernment.ActiveDirectoryAuthorityHost:
+		return "api://AzureADTokenExchangeUSGov"
+	case cloud.AzureChina.ActiveDirectoryAuthorityHost:
+		return "api://AzureADTokenExchangeChina"
 	}
-	o := &azidentity.ClientSecretCredentialOptions{DisableInstanceDiscovery: loopback(u.Hostname())}
-	o.Cloud = cloud.Configuration{ActiveDirectoryAuthorityHost: authority}
-	o.Transport = transport
-	cred, err := azidentity.NewClientSecretCredential(tenant, clientID, secret, o)
+	return "api://AzureADTokenExchange"
+}
+
+// A Registration is an app registration that signs in to a tenant. Its credentials' errors hold nothing of what they were
+// given.
+type Registration struct {
+	Tenant    string // id, or one of the domains
+	ClientID  string
+	Cloud     Cloud             // whose Authority may be on loopback: then nobody else is asked
+	Transport http.RoundTripper // nil: [DefaultTransport]
+}
+
+// Secret signs in with a client secret: the secret's value, not its id.
+func (r Registration) Secret(value string) (azcore.TokenCredential, error) {
+	o, alone, err := r.options()
+	if err != nil {
+		return nil, err
+	}
+	cred, err := azidentity.NewClientSecretCredential(r.Tenant, r.ClientID, value,
+		&azidentity.ClientSecretCredentialOptions{ClientOptions: o, DisableInstanceDiscovery: alone})
 	if err != nil {
 		return nil, fmt.Errorf("make secret credential: %w", err)
 	}
 	return cred, nil
+}
+
+// Certificate signs in with a certificate and its private key: PEM, or a PFX without password in base64. The error of a
+// value that cannot be used is an [*Error].
+func (r Registration) Certificate(value string) (azcore.TokenCredential, error) {
+	o, alone, err := r.options()
+	if err != nil {
+		return nil, err
+	}
+	pair, err := readCertificate(value)
+	if err != nil {
+		return nil, err
+	}
+	if err := pair.valid(time.Now()); err != nil {
+		return nil, err
+	}
+	cred, err := azidentity.NewClientCertificateCredential(r.Tenant, r.ClientID, pair.chain, pair.key,
+		&azidentity.ClientCertificateCredentialOptions{ClientOptions: o, DisableInstanceDiscovery: alone, SendCertificateChain: true})
+	if err != nil {
+		return nil, fmt.Errorf("make certificate credential: %w", err)
+	}
+	return &certified{credential: cred, pair: pair, now: time.Now}, nil
+}
+
+// Federated signs in with tokens of a managed identity, see [ManagedIdentity], in which the registration trusts. The
+// identity's credential keeps them.
+func (r Registration) Federated(identity azcore.TokenCredential) (azcore.TokenCredential, error) {
+	o, alone, err := r.options()
+	if err != nil {
+		return nil, err
+	}
+	want := policy.TokenRequestOptions{Scopes: []string{r.Cloud.exchange() + "/.default"}}
+	assert := func(ctx context.Context) (string, error) {
+		got, err := identity.GetToken(ctx, want)
+		return got.Token, err
+	}
+	cred, err := azidentity.NewClientAssertionCredential(r.Tenant, r.ClientID, assert,
+		&azidentity.ClientAssertionCredentialOptions{ClientOptions: o, DisableInstanceDiscovery: alone})
+	if err != nil {
+		return nil, fmt.Errorf("make federated credential: %w", err)
+	}
+	return cred, nil
+}
+
+// options are the SDK's, and whether the authority stands alone, without Microsoft to vouch for it.
+func (r Registration) options() (o azcore.ClientOptions, alone bool, err error) {
+	u, err := url.Parse(r.Cloud.Authority)
+	if err != nil || u.Scheme != "https" || u.Host == "" {
+		return o, false, errors.New("make credential: the authority is no https URL")
+	}
+	o = clientOptions(r.Transport)
+	o.Cloud = cloud.Configuration{ActiveDirectoryAuthorityHost: r.Cloud.Authority}
+	return o, loopback(u.Hostname()), nil
+}
+
+func clientOptions(transport http.RoundTripper) azcore.ClientOptions {
+	if transport == nil {
+		transport = DefaultTransport()
+	}
+	return azcore.ClientOptions{
+		Transport: &http.Client{
+			Transport: transport,
+			// A redirect would take secret or assertion along to wherever it points.
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		},
+		Retry: policy.RetryOptions{MaxRetries: -1}, // a call repeats its sign-in by itself, see [Client.do]
+	}
+}
+
+// ManagedIdentity signs in as a managed identity of the function app: the user-assigned one of that client id, or with "" the
+// system-assigned one. Where tokens are had is in the environment that the platform makes. transport may be nil.
+func ManagedIdentity(clientID string, transport http.RoundTripper) (azcore.TokenCredential, error) {
+	o := &azidentity.ManagedIdentityCredentialOptions{ClientOptions: clientOptions(transport)}
+	if clientID != "" {
+		o.ID = azidentity.ClientID(clientID)
+	}
+	cred, err := azidentity.NewManagedIdentityCredential(o)
+	if err != nil {
+		return nil, fmt.Errorf("make managed identity credential: %w", err)
+	}
+	return managed{cred}, nil
+}
+
+// managed is a managed identity's credential, whose errors say that the identity is at fault and not the app registration.
+type managed struct{ credential azcore.TokenCredential }
+
+func (m managed) GetToken(ctx context.Context, o policy.TokenRequestOptions) (azcore.AccessToken, error) {
+	got, err := m.credential.GetToken(ctx, o)
+	if err == nil {
+		return got, nil
+	}
+	err = signInError(err)
+	var e *Error
+	if errors.As(err, &e) && (e.Code == codeRefused || e.Code == codeUnreachable) {
+		e.Code = "ManagedIdentityUnreachable"
+		if e.Meaning == Unauthorized {
+			e.Code = "ManagedIdentityRefused"
+		}
+	}
+	return azcore.AccessToken{}, err
 }
 
 // bearer hands out tokens and asks for a fresh one after one was refused. Caching is the credential's.
@@ -127,19 +245,32 @@ func parseClaims(challenge string) string {
 	return ""
 }
 
+// Codes of a sign-in that failed without one of Microsoft Entra's.
+const (
+	codeRefused     = "SignInRefused"
+	codeUnreachable = "SignInUnreachable"
+)
+
 // signInError turns a credential's error, whose text holds addresses and the whole answer, into one of ours.
 func signInError(err error) error {
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}
-	e := &Error{Meaning: Transient, Code: "SignInUnreachable", err: err}
+	var ours *Error
+	if errors.As(err, &ours) { // of the certificate, or of the identity behind a federated credential
+		return ours
+	}
+	e := &Error{Meaning: Transient, Code: codeUnreachable, err: err}
 	var failed *azidentity.AuthenticationFailedError
 	if !errors.As(err, &failed) || failed.RawResponse == nil {
 		return e
 	}
 	e.Status = failed.RawResponse.StatusCode
 	e.Code = signInCode(failed.Error())
-	if e.Status < 500 && e.Status != http.StatusTooManyRequests && e.Status != http.StatusRequestTimeout {
+	switch {
+	case e.Status < 400:
+		e.Meaning = Broken // a redirect
+	case e.Status < 500 && e.Status != http.StatusTooManyRequests && e.Status != http.StatusRequestTimeout:
 		e.Meaning = Unauthorized
 	}
 	return e
@@ -152,5 +283,5 @@ func signInCode(text string) string {
 	if code := entraCode.FindString(text); code != "" {
 		return code
 	}
-	return "SignInRefused"
+	return codeRefused
 }

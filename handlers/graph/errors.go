@@ -50,7 +50,7 @@ type Error struct {
 	wide   bool          // the throttling is not the mailbox's alone
 }
 
-// Error gives "list messages: 429 ApplicationThrottled (throttled)".
+// Error gives "list messages: 429 ApplicationThrottled (throttled)", and what an operator can do where that is known.
 func (e *Error) Error() string {
 	var b strings.Builder
 	if e.Op != "" {
@@ -63,6 +63,9 @@ func (e *Error) Error() string {
 		b.WriteString(e.Code + " ")
 	}
 	fmt.Fprintf(&b, "(%s)", e.Meaning)
+	if r := remedy(e.Code); r != "" {
+		b.WriteString(": " + r)
+	}
 	return b.String()
 }
 

@@ -12,6 +12,8 @@ import (
 	"github.com/microsoft/kiota-abstractions-go/serialization"
 	"github.com/microsoftgraph/msgraph-sdk-go/models"
 	"github.com/microsoftgraph/msgraph-sdk-go/users"
+
+	"chainmail/handlers/capture"
 )
 
 // topFolder is the path of the mailbox's own top, in which few items ever lie.
@@ -33,6 +35,13 @@ type folder struct {
 type place struct {
 	path    string // "Inbox/Projects"
 	deleted bool   // Deleted Items, or below
+}
+
+func (p place) state() capture.State {
+	if p.deleted {
+		return capture.Deleted
+	}
+	return capture.Active
 }
 
 // find gives the place of a folder, and false when the folder or one of its parents is not visible.
@@ -125,6 +134,9 @@ func (w *treeWalk) asks() []*ask { return []*ask{w.top, w.deleted, w.delta.open(
 // finish reads the batch's answers, asks again for those that failed in passing, and follows the list of folders.
 func (c *Client) finish(ctx context.Context, userID string, w *treeWalk) (*tree, error) {
 	top, err := c.answerID(ctx, userID, w.top)
+	if absent(err) { // every mailbox has a top
+		return nil, &Error{Op: w.top.op, Status: http.StatusNotFound, Code: CodeOf(err), Meaning: NoMailbox, err: err}
+	}
 	if err != nil {
 		return nil, err
 	}

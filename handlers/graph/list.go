@@ -28,8 +28,9 @@ type Query struct {
 
 // A Listing is what lies in a window.
 type Listing struct {
-	Items   []capture.Item // in scope, each id once, by time received and id
-	LeftOut map[string]int // rows listed and not in scope, by the scope that they fall under: "hidden folder", "draft"
+	Items    []capture.Item // in scope, each id once, by time received and id
+	Unlisted []Unlisted     // what is there and cannot be listed, by time and folder
+	LeftOut  map[string]int // rows listed and not in scope, by the scope that they fall under: "hidden folder", "draft"
 }
 
 // The scopes of LeftOut.
@@ -49,6 +50,9 @@ const sizeProperty = "Integer 0x0E08"
 // agree. Recoverable Items are listed after the visible folders, and with IDsOnly only once those are through, so that
 // an item deleted meanwhile is seen in at least one of two places. An item seen in several is kept as it was seen last: of
 // one moved from Inbox to Deletions, the state is Recoverable.
+//
+// An item whose row Graph cannot give spoils every page that would hold it. All others are listed around it, and it stands in
+// Unlisted. A mailbox-wide list that is spoilt gives way to the folders' lists, since what spoils it need not be in scope.
 func (c *Client) List(ctx context.Context, userID string, q Query) (Listing, error) {
 	l := &lister{client: c, userID: userID, query: q, rows: map[string]row{}}
 	if err := l.run(ctx); err != nil {
@@ -64,6 +68,21 @@ type lister struct {
 	query  Query
 	tree   *tree
 	rows   map[string]row // by id
+	lost   []loss
+	extra  int // requests spent on finding what spoils a page
+}
+
+// A list is one list of messages: of one folder, or with folderID "" of all but Recoverable Items.
+type list struct {
+	folderID string
+	dumpster *dumpster      // nil for any but a folder of Recoverable Items
+	rest     capture.Window // what is still to list: the list is sorted by time, and a row ends all seconds before its own
+	opened   *walk          // begun by a batch
+	narrows  bool           // its requests count as extra
+}
+
+func (l *lister) list(folderID string, d *dumpster) *list {
+	return &list{folderID: folderID, dumpster: d, rest: l.query.Window}
 }
 
 // A row is an item as it was seen last. Where it is known from the list that it came from, the place is fixed; otherwise its
@@ -89,16 +108,16 @@ func dumpsters() []dumpster {
 
 func (l *lister) run(ctx context.Context) error {
 	tw := l.client.newTreeWalk(l.userID)
-	var visible, recoverable []*walk
+	var visible, recoverable []*list
 	for _, d := range dumpsters() {
-		recoverable = append(recoverable, l.messages(d.wellKnown, &d))
+		recoverable = append(recoverable, l.list(d.wellKnown, &d))
 	}
 	asks := tw.asks()
 	if l.query.Quick {
-		visible = []*walk{l.messages("", nil)}
-		asks = append(asks, opened(visible)...)
+		visible = []*list{l.list("", nil)}
+		asks = append(asks, l.open(visible)...)
 		if !l.query.IDsOnly {
-			asks = append(asks, opened(recoverable)...)
+			asks = append(asks, l.open(recoverable)...)
 		}
 	}
 	err := l.client.askAll(ctx, l.userID, asks)
@@ -108,54 +127,66 @@ func (l *lister) run(ctx context.Context) error {
 	if l.tree, err = l.client.finish(ctx, l.userID, tw); err != nil {
 		return err
 	}
-	if !l.query.Quick {
-		for _, id := range l.tree.visible() {
-			visible = append(visible, l.messages(id, nil))
-		}
-		if err := l.client.askAll(ctx, l.userID, opened(visible)); err != nil {
-			return err
-		}
+	if l.query.Quick {
+		err = l.follow(ctx, visible)
 	}
-	if err := l.follow(ctx, visible); err != nil {
+	if !l.query.Quick || spoilt(err) {
+		err = l.byFolder(ctx)
+	}
+	if err != nil {
 		return err
 	}
 	if recoverable[0].opened == nil {
-		if err := l.client.askAll(ctx, l.userID, opened(recoverable)); err != nil {
+		if err := l.client.askAll(ctx, l.userID, l.open(recoverable)); err != nil {
 			return err
 		}
 	}
 	return l.follow(ctx, recoverable)
 }
 
-func opened(walks []*walk) []*ask {
+// byFolder lists the visible folders one by one.
+func (l *lister) byFolder(ctx context.Context) error {
+	var visible []*list
+	for _, id := range l.tree.visible() {
+		visible = append(visible, l.list(id, nil))
+	}
+	if err := l.client.askAll(ctx, l.userID, l.open(visible)); err != nil {
+		return err
+	}
+	return l.follow(ctx, visible)
+}
+
+// open gives the first pages of lists as asks for a batch.
+func (l *lister) open(lists []*list) []*ask {
 	var asks []*ask
-	for _, w := range walks {
-		asks = append(asks, w.open())
+	for _, s := range lists {
+		s.opened = l.messages(s)
+		asks = append(asks, s.opened.open())
 	}
 	return asks
 }
 
 // follow goes through lists to their ends, one after another. A folder that is not there holds nothing: Recoverable Items
 // come into being when needed, and a visible folder can go while we list.
-func (l *lister) follow(ctx context.Context, walks []*walk) error {
-	for _, w := range walks {
-		if err := l.client.walk(ctx, l.userID, w); err != nil && !absent(err) {
+func (l *lister) follow(ctx context.Context, lists []*list) error {
+	for _, s := range lists {
+		if err := l.sweep(ctx, s); err != nil && !absent(err) {
 			return err
 		}
 	}
 	return nil
 }
 
-// messages walks the messages of one folder, or with folderID "" of all but Recoverable Items. d is not nil for a folder
-// of these.
-func (l *lister) messages(folderID string, d *dumpster) *walk {
+// messages walks what is still to list of s.
+func (l *lister) messages(s *list) *walk {
 	return &walk{
-		op: "list messages", sizes: []int32{1000, 100, 10},
+		op: "list messages", sizes: []int32{1000, 100, 10}, brief: true,
 		model: models.CreateMessageCollectionResponseFromDiscriminatorValue,
 		first: func(ctx context.Context, size int32) (*abstractions.RequestInformation, error) {
-			return l.firstMessages(ctx, folderID, size)
+			return l.firstMessages(ctx, s, size, 0)
 		},
 		next: func(ctx context.Context, link string, _ int32) (*abstractions.RequestInformation, error) {
+			l.count(s)
 			return users.NewItemMessagesRequestBuilder(link, l.client.adapter).ToGetRequestInformation(ctx,
 				&users.ItemMessagesRequestBuilderGetRequestConfiguration{Headers: immutableIDs()})
 		},
@@ -164,57 +195,65 @@ func (l *lister) messages(folderID string, d *dumpster) *walk {
 			if !ok || page.GetValue() == nil {
 				return nil, nil, errors.New("answer is no list of messages")
 			}
-			ids, err := l.take(page.GetValue(), folderID, d)
+			ids, err := l.take(page.GetValue(), s)
 			return ids, page.GetOdataNextLink(), err
 		},
 	}
 }
 
 // firstMessages asks for little of each message: bodies and recipients make a page too slow to be answered. Every
-// property of $orderby stands first in $filter, or the answer is InefficientFilter.
-func (l *lister) firstMessages(ctx context.Context, folderID string, size int32) (*abstractions.RequestInformation, error) {
+// property of $orderby stands first in $filter, or the answer is InefficientFilter. skip is 0 but for a list that is spoilt.
+func (l *lister) firstMessages(ctx context.Context, s *list, size, skip int32) (*abstractions.RequestInformation, error) {
+	l.count(s)
 	filter := fmt.Sprintf("receivedDateTime ge %s and receivedDateTime lt %s",
-		l.query.Window.Start.UTC().Format(time.RFC3339), l.query.Window.End.UTC().Format(time.RFC3339))
+		s.rest.Start.UTC().Format(time.RFC3339), s.rest.End.UTC().Format(time.RFC3339))
+	var offset *int32
+	if skip > 0 {
+		offset = &skip
+	}
 	order, fields := []string{"receivedDateTime"}, []string{"id", "parentFolderId", "receivedDateTime", "isDraft"}
 	var expand []string
 	if !l.query.IDsOnly {
 		fields = append(fields, "changeKey", "internetMessageId", "sentDateTime", "createdDateTime", "lastModifiedDateTime")
 		expand = []string{"singleValueExtendedProperties($filter=id eq '" + sizeProperty + "')"}
 	}
-	if folderID == "" {
+	if s.folderID == "" {
 		return l.client.user(l.userID).Messages().ToGetRequestInformation(ctx,
 			&users.ItemMessagesRequestBuilderGetRequestConfiguration{
 				Headers: immutableIDs(),
 				QueryParameters: &users.ItemMessagesRequestBuilderGetQueryParameters{
-					Filter: &filter, Orderby: order, Select: fields, Expand: expand, Top: &size,
+					Filter: &filter, Orderby: order, Select: fields, Expand: expand, Top: &size, Skip: offset,
 				},
 			})
 	}
-	return l.client.user(l.userID).MailFolders().ByMailFolderId(folderID).Messages().ToGetRequestInformation(ctx,
+	return l.client.user(l.userID).MailFolders().ByMailFolderId(s.folderID).Messages().ToGetRequestInformation(ctx,
 		&users.ItemMailFoldersItemMessagesRequestBuilderGetRequestConfiguration{
 			Headers: immutableIDs(),
 			QueryParameters: &users.ItemMailFoldersItemMessagesRequestBuilderGetQueryParameters{
-				Filter: &filter, Orderby: order, Select: fields, Expand: expand, Top: &size,
+				Filter: &filter, Orderby: order, Select: fields, Expand: expand, Top: &size, Skip: offset,
 			},
 		})
 }
 
 // take notes the messages of one page.
-func (l *lister) take(messages []models.Messageable, folderID string, d *dumpster) (ids []string, err error) {
+func (l *lister) take(messages []models.Messageable, s *list) (ids []string, err error) {
 	for _, m := range messages {
 		if m == nil || value(m.GetId()) == "" {
 			return nil, errors.New("message without id")
 		}
 		r := row{item: l.item(m)}
 		switch {
-		case d != nil:
-			r.item.Folder, r.item.State, r.fixed = d.path, d.state, true
-		case r.item.FolderID == "" && folderID == "":
+		case s.dumpster != nil:
+			r.item.Folder, r.item.State, r.fixed = s.dumpster.path, s.dumpster.state, true
+		case r.item.FolderID == "" && s.folderID == "":
 			return nil, errors.New("message without folder")
 		case r.item.FolderID == "":
-			r.item.FolderID = folderID
+			r.item.FolderID = s.folderID
 		}
 		l.rows[r.item.GraphID] = r
+		if s.rest.Contains(r.item.Received) {
+			s.rest.Start = r.item.Received.Truncate(time.Second)
+		}
 		ids = append(ids, r.item.GraphID)
 	}
 	return ids, nil
@@ -248,7 +287,7 @@ func utc(t *time.Time) time.Time { return value(t).UTC() }
 
 // listing sorts out what is in scope.
 func (l *lister) listing() Listing {
-	out := Listing{LeftOut: map[string]int{}}
+	out := Listing{LeftOut: map[string]int{}, Unlisted: l.unlisted()}
 	for _, r := range l.rows {
 		if scope := l.place(&r); scope != "" {
 			out.LeftOut[scope]++
@@ -269,10 +308,7 @@ func (l *lister) place(r *row) (leftOut string) {
 		if !ok {
 			return HiddenFolder
 		}
-		r.item.Folder, r.item.State = p.path, capture.Active
-		if p.deleted {
-			r.item.State = capture.Deleted
-		}
+		r.item.Folder, r.item.State = p.path, p.state()
 	}
 	switch {
 	case r.item.Draft && !l.query.Drafts:

@@ -13,6 +13,7 @@ const (
 
 	maxStalePages = 3   // pages in a row whose rows had all been seen
 	maxEmptyPages = 100 // pages in a row without rows; some are normal
+	maxSmallPages = 12  // small pages after a spoilt one, where a walk ends with what spoilt it
 )
 
 // immutableIDs is the header that every request carries, a later page's too: without it that page has other ids.
@@ -30,6 +31,7 @@ func prefer(value string) *abstractions.RequestHeaders {
 type walk struct {
 	op     string
 	sizes  []int32 // of pages, the largest first
+	brief  bool    // where a page was spoilt, it ends after maxSmallPages: the caller has a better way
 	first  func(ctx context.Context, size int32) (*abstractions.RequestInformation, error)
 	next   func(ctx context.Context, link string, size int32) (*abstractions.RequestInformation, error)
 	model  serialization.ParsableFactory
@@ -49,20 +51,26 @@ func (w *walk) ask(info func(context.Context) (*abstractions.RequestInformation,
 
 // walk goes through all pages of w. It ends with [Broken] instead of going round for ever.
 func (c *Client) walk(ctx context.Context, mailbox string, w *walk) error {
-	if w.opened != nil && w.opened.err != nil && !w.opened.passing() {
-		return w.opened.err
+	if a := w.opened; a != nil && a.err != nil && !a.passing() && !a.err.shrink {
+		return a.err
 	}
+	var err error
 	for i, size := range w.sizes {
 		last := i == len(w.sizes)-1
-		err := c.walkAt(ctx, mailbox, w, size, !last)
-		if e, ok := err.(*Error); !ok || !e.shrink || last {
+		var spent error
+		if w.brief && spoilt(err) {
+			spent = err
+		}
+		err = c.walkAt(ctx, mailbox, w, size, !last, spent)
+		if e, ok := err.(*Error); !ok || !e.shrink || last || err == spent {
 			return err
 		}
 	}
 	return nil
 }
 
-func (c *Client) walkAt(ctx context.Context, mailbox string, w *walk, size int32, shrinks bool) error {
+// walkAt goes through all pages of w at one size. With spent it ends with that after maxSmallPages.
+func (c *Client) walkAt(ctx context.Context, mailbox string, w *walk, size int32, shrinks bool, spent error) error {
 	a := w.opened
 	w.opened = nil
 	if a == nil || a.err != nil {
@@ -72,7 +80,7 @@ func (c *Client) walkAt(ctx context.Context, mailbox string, w *walk, size int32
 		}
 	}
 	guard := loopGuard{op: w.op, links: map[string]bool{}, ids: map[string]bool{}}
-	for {
+	for page := 1; ; page++ {
 		ids, link, err := w.take(a.answer)
 		if err != nil {
 			return asError(w.op, err)
@@ -85,6 +93,9 @@ func (c *Client) walkAt(ctx context.Context, mailbox string, w *walk, size int32
 		}
 		if u, err := url.Parse(*link); err != nil || !below(c.root, u) {
 			return &Error{Op: w.op, Meaning: Broken, Code: "ForeignContinuation"}
+		}
+		if spent != nil && page >= maxSmallPages {
+			return spent
 		}
 		next := *link
 		a = w.ask(func(ctx context.Context) (*abstractions.RequestInformation, error) { return w.next(ctx, next, size) })

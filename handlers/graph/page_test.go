@@ -18,7 +18,7 @@ import (
 func (b *bench) listMessages(t *testing.T) ([]string, error) {
 	t.Helper()
 	l := &lister{client: b.client, userID: "u1", query: Query{Window: day()}, rows: map[string]row{}}
-	err := b.client.walk(t.Context(), "u1", l.messages("in", nil))
+	err := l.sweep(t.Context(), l.list("in", nil))
 	var ids []string
 	for id := range l.rows {
 		ids = append(ids, id)

@@ -40,7 +40,11 @@ func (s *Server) run(c *call, r *http.Request) *reply {
 	release, refusal := s.enter(c, request)
 	s.count(request)
 	s.callHook(request)
-	fault, faulty := s.faults.next(request)
+	fault, faulty := s.faults.wide(request, s.options.Now())
+	if !faulty {
+		fault, faulty = s.faults.next(request)
+		fault = s.faults.widen(request, fault, s.options.Now())
+	}
 	c.fault = fault
 	s.mu.Lock()
 	latency := s.latency
@@ -71,7 +75,7 @@ func (s *Server) describe(c *call) Request {
 	defer s.world.RUnlock()
 	request := Request{
 		Method: c.method, Path: c.method + " " + c.route.template, User: c.route.user, Folder: c.route.folder,
-		Item: c.route.message, Query: c.query, Batch: c.batch,
+		Item: c.route.message, Query: c.query, App: c.app, Batch: c.batch,
 	}
 	c.prefer = parsePrefer(c.header)
 	if c.user = s.index.user(c.route.user); c.user != nil {
@@ -155,7 +159,6 @@ func (s *Server) answer(c *call) *reply {
 
 // mailbox refuses a call to a mailbox that does not answer.
 func (s *Server) mailbox(c *call) *reply {
-	const none = "The mailbox is either inactive, soft-deleted, or is hosted on-premise."
 	switch {
 	case !s.permitted("Mail.Read"):
 		return refuse(403, "ErrorAccessDenied", "Access is denied. Check credentials and try again.")
@@ -164,29 +167,17 @@ func (s *Server) mailbox(c *call) *reply {
 	case c.user == nil:
 		return refuse(404, "ResourceNotFound", "Resource could not be discovered.")
 	}
-	switch c.user.Problem {
-	case "":
-	case ProblemDenied:
-		return refuse(403, "ErrorAccessDenied",
-			"Access to OData is disabled: [RAOP] : Blocked by tenant configured AppOnly AccessPolicy settings.")
-	case ProblemMoving:
-		return refuse(503, "ErrorMailboxMoveInProgress", "Mailbox move in progress. Please try again later.")
-	case ProblemStore:
-		return refuse(503, "ErrorMailboxStoreUnavailable", "The mailbox database is temporarily unavailable.")
-	case ProblemNotSupported:
-		return refuse(404, "MailboxNotSupportedForRESTAPI", "REST API is not yet supported for this mailbox.")
-	case ProblemUnauthorized:
-		return refuse(401, "AuthenticationError", "Error authenticating with resource")
-	default:
-		return refuse(404, "MailboxNotEnabledForRESTAPI", none)
+	p, known := problem(c.user.Problem)
+	if c.user.Mailbox == nil || c.user.Problem != "" && !known {
+		p, _ = problem(ProblemInactive)
 	}
-	if c.user.Mailbox == nil {
-		return refuse(404, "MailboxNotEnabledForRESTAPI", none)
+	if p.status != 0 {
+		return refuse(p.status, p.code, p.message)
 	}
 	return nil
 }
 
-// link makes the continuation of a list: the same path and options at another position.
+// link makes the continuation of a list: the same path and options at another position, and under a fault at another host.
 func (s *Server) link(c *call, position, value string) string {
 	query := url.Values{}
 	for name, v := range c.options {
@@ -199,6 +190,9 @@ func (s *Server) link(c *call, position, value string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.links[text] = s.links[text] || c.prefer.immutable
+	if c.fault.Page == PageForeign {
+		return "https://graph.elsewhere.example/v1.0" + text
+	}
 	return c.base + text
 }
 

@@ -3,6 +3,7 @@ package graphtest
 import (
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -16,6 +17,7 @@ type Request struct {
 	Folder string // folder id or well-known name as sent
 	Item   string // immutable id; as sent if there is no such message
 	Query  string // raw query
+	App    string // client id of the app; empty for an anonymous client and for the sign-in
 	N      int    // running number of the server's requests, from 1
 	Batch  bool   // is part of a batch
 }
@@ -29,6 +31,7 @@ const (
 	PageSameLink   PageFault = "sameLink"   // the nextLink is the link of the page itself
 	PageSameRows   PageFault = "sameRows"   // a new nextLink each time, always to the same rows
 	PageDuplicates PageFault = "duplicates" // the last row comes again as the first of the next page
+	PageForeign    PageFault = "foreign"    // the nextLink leads to another host, where a token must not go
 )
 
 // A Fault is an answer that is not the true one. With a Status the answer is an error of that status; without, it is
@@ -45,6 +48,28 @@ type Fault struct {
 	CutAfter    int64         // the connection is reset after so many bytes of body; below zero: before the status
 	Delay       time.Duration // before the answer
 	Page        PageFault
+
+	// Scope makes the fault a throttle that stands for Lasts from the request on which it falls, for all that it covers: 429
+	// TooManyRequests with x-ms-throttle-scope, and a Retry-After of what is left unless RetryAfter says otherwise ("Microsoft
+	// Graph throttling guidance"). The sign-in is no part of Graph and not covered.
+	Scope ThrottleScope
+	Lasts time.Duration
+}
+
+// A ThrottleScope is what a throttle covers beyond one mailbox.
+type ThrottleScope string
+
+// The scopes of a throttle, as the first part of x-ms-throttle-scope names them.
+const (
+	ScopeTenant ThrottleScope = "Tenant"             // all apps in the tenant
+	ScopeApp    ThrottleScope = "Tenant_Application" // one app in the tenant
+)
+
+// A standing is a throttle that has begun.
+type standing struct {
+	fault Fault
+	app   string // whose request began it
+	until time.Time
 }
 
 // Chaos makes faults by chance: Rate of all requests (0 to 1) fail, each in one of the ways that a client must stand.
@@ -61,9 +86,53 @@ type plannedFault struct {
 }
 
 type faults struct {
+	tenant  string // directory id
 	mu      sync.Mutex
 	planned []*plannedFault
 	chaos   Chaos
+	wides   []standing
+}
+
+// wide gives the throttle that a request falls under, if one stands.
+func (f *faults) wide(r Request, now time.Time) (Fault, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.wides = slices.DeleteFunc(f.wides, func(s standing) bool { return !now.Before(s.until) })
+	for _, s := range f.wides {
+		if s.fault.Scope == ScopeTenant || s.app == r.App {
+			return s.left(now), true
+		}
+	}
+	return Fault{}, false
+}
+
+// widen begins the throttle that a fault with a scope is; any other fault it leaves as it is.
+func (f *faults) widen(r Request, fault Fault, now time.Time) Fault {
+	if fault.Scope == "" {
+		return fault
+	}
+	fault.Status = http.StatusTooManyRequests
+	if fault.Code == "" {
+		fault.Code = "TooManyRequests"
+	}
+	fault.Header = fault.Header.Clone()
+	if fault.Header == nil {
+		fault.Header = http.Header{}
+	}
+	fault.Header.Set("x-ms-throttle-scope", string(fault.Scope)+"/ReadWrite/"+r.App+"/"+f.tenant)
+	s := standing{fault: fault, app: r.App, until: now.Add(fault.Lasts)}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.wides = append(f.wides, s)
+	return s.left(now)
+}
+
+// left is the fault with the time that is left as Retry-After.
+func (s standing) left(now time.Time) Fault {
+	if s.fault.RetryAfter == "" {
+		s.fault.RetryAfter = strconv.Itoa(int(max(1, (s.until.Sub(now)+time.Second-1)/time.Second)))
+	}
+	return s.fault
 }
 
 // next gives the first planned fault that matches, or one by chance.
@@ -152,6 +221,8 @@ func (p PageFault) next(sent string, skip, count, total int) (rows int, nextSkip
 		return rows, orZero(sent), true
 	case PageSameRows:
 		return rows, "0" + orZero(sent), true
+	case PageForeign:
+		return rows, nextSkip, true
 	case PageDuplicates:
 		if more && rows > 1 {
 			nextSkip = strconv.Itoa(end - 1)

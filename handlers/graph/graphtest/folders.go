@@ -86,6 +86,9 @@ func (s *Server) deltaFolders(c *call) *reply {
 		r.header.Set("Location", c.base+c.path)
 		return r
 	}
+	if c.user.Problem == ProblemQuota {
+		return refuse(507, "ErrorQuotaExceeded", "The mailbox is over its quota.")
+	}
 	var places []*place
 	for _, p := range c.user.ordered {
 		if p.visibleTop && !p.Hidden && p.WellKnown != "msgfolderroot" {

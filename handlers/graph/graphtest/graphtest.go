@@ -8,6 +8,7 @@ package graphtest
 
 import (
 	"bytes"
+	"crypto/x509"
 	"fmt"
 	"io"
 	"strings"
@@ -16,15 +17,34 @@ import (
 
 // A Tenant is the world that a [Server] serves: plain data. All times are UTC.
 type Tenant struct {
-	ID     string // directory id, a GUID
-	Domain string // first domain, "contoso.onmicrosoft.com"
-	Apps   []App
-	Users  []*User
-	Groups []*Group
+	ID         string // directory id, a GUID
+	Domain     string // first domain, "contoso.onmicrosoft.com"
+	Apps       []App
+	Identities []Identity
+	Users      []*User
+	Groups     []*Group
 }
 
-// An App is an application registration with one client secret.
-type App struct{ ClientID, Secret string }
+// An App is an application registration with the credentials that it takes.
+type App struct {
+	ClientID      string
+	Secret        string // a client secret; empty: none
+	SecretExpired bool
+	Certificates  []*x509.Certificate
+	Federations   []Federation
+}
+
+// A Federation lets a managed identity sign in as an app: with a token for that audience, if the identity is the subject.
+type Federation struct {
+	Subject  string // the identity's object id
+	Audience string // "api://AzureADTokenExchange", or that of another cloud
+}
+
+// An Identity is a managed identity of the function app that the client under test is.
+type Identity struct {
+	ClientID, ObjectID string
+	System             bool // the system-assigned one
+}
 
 // A Group is a security group or a distribution list. Members are object ids of users, Groups those of nested groups.
 type Group struct {
@@ -47,7 +67,10 @@ type User struct {
 	Problem           string // what stands in the way of the mailbox; one of the Problem constants
 }
 
-// What can stand in the way of a mailbox, as [User.Problem].
+// What can stand in the way of a mailbox, as [User.Problem]. ProblemQuota leaves it readable but for the list of folders by
+// delta, whose state cannot be written; all others stop every call to the mailbox. The codes are those that clients of Graph
+// have met; Microsoft documents the two first alone ("Limiting application permissions to specific Exchange Online mailboxes",
+// "Known errors with the Outlook API").
 const (
 	ProblemDenied       = "denied"       // 403 ErrorAccessDenied: an application access policy leaves the mailbox out
 	ProblemMoving       = "moving"       // 503 ErrorMailboxMoveInProgress
@@ -55,6 +78,24 @@ const (
 	ProblemInactive     = "inactive"     // 404 MailboxNotEnabledForRESTAPI
 	ProblemNotSupported = "notSupported" // 404 MailboxNotSupportedForRESTAPI
 	ProblemUnauthorized = "unauthorized" // 401 AuthenticationError, which some data centres give for unlicensed users
+	ProblemInvalidUser  = "invalidUser"  // 404 ErrorInvalidUser, as some data centres say it of an object id
+	ProblemUndiscovered = "undiscovered" // 404 ResourceNotFound
+	ProblemNoObject     = "noObject"     // 404 Request_ResourceNotFound
+	ProblemNonExistent  = "nonExistent"  // 404 ErrorNonExistentMailbox
+	ProblemNoFolders    = "noFolders"    // 404 ErrorItemNotFound for every folder, the inbox too
+	ProblemOutOfScope   = "outOfScope"   // 403 ErrorAccessDenied, as role-based access control words it
+	ProblemUnconsented  = "unconsented"  // 401 UnknownError without a message: the app lacks a permission
+	ProblemInsufficient = "insufficient" // 403 Authorization_RequestDenied
+	ProblemLapsed       = "lapsed"       // 403 notAllowed: the tenant's subscription has lapsed, or the app is disabled there
+	ProblemLocked       = "locked"       // 403 resourceLocked: likewise
+	ProblemTokenExpired = "tokenExpired" // 401 InvalidAuthenticationToken, whatever the token
+	ProblemStoreShort   = "storeShort"   // 503 MailboxStoreUnavailable
+	ProblemBusy         = "busy"         // 503 ErrorServerBusy
+	ProblemTimeout      = "timeout"      // 503 ErrorTimeoutExpired
+	ProblemTransient    = "transient"    // 500 ErrorInternalServerTransientError
+	ProblemDirectory    = "directory"    // 503 ErrorADUnavailable
+	ProblemConnection   = "connection"   // 503 ErrorConnectionFailed
+	ProblemQuota        = "quota"        // 507 ErrorQuotaExceeded for the delta alone
 )
 
 // A Mailbox is a user's folders, from the root that users do not see. Below the root lie the folder that users see as
@@ -94,11 +135,38 @@ type Message struct {
 	Size              int64 // bytes by Exchange's own account
 	HasAttachments    bool
 
+	// VisibleAfter keeps the message out of every list until then, whatever its time received: mail becomes visible seconds to
+	// minutes after it was received. By its id it can be had at once.
+	VisibleAfter time.Time
+
+	// ListFault says how a page of a list fails that would hold the message, if its $top is above ListFaultAbove; 0 fails even
+	// the page that holds it alone, and the message itself by its id. Its MIME is another matter.
+	ListFault      ListFault
+	ListFaultAbove int
+
+	// NoMIME has its MIME fail for ever with 500 ErrorMimeContentConversionFailed, as Exchange does for items that it cannot
+	// convert.
+	NoMIME bool
+
 	// Raw is the message's MIME if it is fixed. Otherwise MIME makes it, and call, which differs at each call, should
 	// go into the boundaries: Exchange makes MIME anew each time, so that its bytes are not an identity.
 	Raw  []byte
 	MIME func(call uint64) (io.ReadCloser, error)
 }
+
+// A ListFault is a way in which Graph fails at a page because of one message.
+type ListFault string
+
+// The ways in which a page fails. By the words of a page "above n rows" its $top is meant, not the rows that it would have:
+// clients of Graph have seen it so, and it is the harder reading.
+const (
+	// ListRefused: 500 InternalServerError "Error while processing response."; 500 ErrorContentConversionFailed where the page
+	// holds the message alone (microsoftgraph/microsoft-graph-docs-contrib issue 7758).
+	ListRefused ListFault = "refused"
+	// ListCut: 200 with a body that is whole by HTTP's account and ends after "value":[ (measured on Exchange Online by the
+	// authors of MailboxMessageReport).
+	ListCut ListFault = "cut"
+)
 
 func (m *Message) open(call uint64) (io.ReadCloser, error) {
 	if m.MIME != nil {

@@ -1,6 +1,10 @@
 package graphtest
 
-import "strings"
+import (
+	"slices"
+	"strings"
+	"time"
+)
 
 // An index finds users, folders and messages of a tenant by what a path may call them.
 type index struct {
@@ -114,8 +118,14 @@ func (ui *userIndex) folder(key string) *place {
 }
 
 // rows are the messages of a list: of one folder, or mailbox-wide. Mailbox-wide is everything but Recoverable Items,
-// hidden folders and their copies of Teams chats included (known issue of "List messages").
-func (ui *userIndex) rows(p *place) []found {
+// hidden folders and their copies of Teams chats included (known issue of "List messages"). What becomes visible later is in
+// none.
+func (ui *userIndex) rows(p *place, now time.Time) []found {
+	return slices.DeleteFunc(ui.all(p), func(f found) bool { return now.Before(f.message.VisibleAfter) })
+}
+
+// all are the messages of a folder, or of all but Recoverable Items, visible already or not.
+func (ui *userIndex) all(p *place) []found {
 	var rows []found
 	if p != nil {
 		for _, m := range p.Messages {

@@ -98,6 +98,10 @@ func (l *loader) user(name, dir string) *User {
 		ID: given.ID, UserPrincipalName: given.UserPrincipalName, DisplayName: given.DisplayName, UserType: "Member",
 		Enabled: true, Licensed: true, Aliases: given.Aliases, Purpose: given.Purpose, Problem: given.Problem,
 	}
+	if _, known := problem(u.Problem); !known && u.Problem != "" {
+		l.fault(filepath.Join(dir, "user.json"), errors.New("the problem is not known"))
+		u.Problem = ""
+	}
 	if u.UserPrincipalName == "" {
 		u.UserPrincipalName = addressOf(name)
 	}

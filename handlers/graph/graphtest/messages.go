@@ -182,22 +182,50 @@ func (s *Server) listMessages(c *call) *reply {
 		}
 		context = "/$metadata#users('" + c.user.ID + "')/mailFolders('" + in.ID + "')/messages"
 	}
-	rows := matching(c.user.rows(in), l.filter)
+	now := s.options.Now()
+	rows := matching(c.user.rows(in, now), l.filter)
 	sortMessages(rows, l.orders)
 	skip := min(l.skip, len(rows))
 	n, next, more := c.fault.Page.next(c.options["$skip"], skip, l.count, len(rows))
+	if bad := c.spoilt(rows[skip:skip+n], l.count, context); bad != nil {
+		return bad
+	}
 	list := make([]map[string]any, 0, n)
 	for _, f := range rows[skip : skip+n] {
 		list = append(list, c.messageRow(f, l.selected, l.sizes))
 	}
 	answer := map[string]any{"@odata.context": c.base + context, "value": list}
 	if l.counted {
-		answer["@odata.count"] = c.countOf(in, rows, l.filter)
+		answer["@odata.count"] = c.countOf(in, rows, l.filter, now)
 	}
 	if more {
 		answer["@odata.nextLink"] = s.link(c, "$skip", next)
 	}
 	return c.applied(jsonReply(answer))
+}
+
+// spoilt answers for a page that fails because of a message on it; nil if all can be listed.
+func (c *call) spoilt(rows []found, top int, context string) *reply {
+	for _, f := range rows {
+		switch m := f.message; {
+		case m.ListFault == "" || top <= m.ListFaultAbove:
+		case m.ListFault == ListCut:
+			r := newReply(200)
+			r.header.Set("Content-Type", jsonType)
+			r.body = []byte(`{"@odata.context":"` + c.base + context + `","value":[`)
+			return r
+		case len(rows) == 1:
+			return unconvertible()
+		default:
+			return refuse(500, "InternalServerError", "Error while processing response.")
+		}
+	}
+	return nil
+}
+
+func unconvertible() *reply {
+	return refuse(500, "ErrorContentConversionFailed",
+		"Content conversion failed., Content conversion: Body conversion failed.")
 }
 
 func matching(rows []found, filter []clause) []found {
@@ -218,14 +246,14 @@ next:
 //
 // QUIRK: mailbox-wide it is not the number of messages that the list has; here what lies in Recoverable Items and what
 // search folders show again is counted as well.
-func (c *call) countOf(in *place, rows []found, filter []clause) int {
+func (c *call) countOf(in *place, rows []found, filter []clause, now time.Time) int {
 	if in != nil {
 		return len(rows)
 	}
 	count := len(rows)
 	for _, p := range c.user.ordered {
 		if p.Search || p.recoverable {
-			count += len(matching(c.user.rows(p), filter))
+			count += len(matching(c.user.rows(p, now), filter))
 		}
 	}
 	return count
@@ -239,7 +267,7 @@ func (s *Server) findMessage(c *call) (found, *reply) {
 		if bad != nil {
 			return found{}, bad
 		}
-		for _, f := range c.user.rows(in) {
+		for _, f := range c.user.all(in) {
 			if c.route.message == f.message.ImmutableID || c.route.message == f.message.MutableID {
 				return f, nil
 			}
@@ -281,6 +309,9 @@ func (s *Server) getMessage(c *call) *reply {
 	if bad != nil {
 		return bad
 	}
+	if f.message.ListFault != "" && f.message.ListFaultAbove == 0 {
+		return unconvertible()
+	}
 	row := c.messageRow(f, selected, sizes)
 	row["@odata.context"] = c.base + "/$metadata#users('" + c.user.ID + "')/messages/$entity"
 	return c.applied(jsonReply(row))
@@ -300,9 +331,13 @@ func (s *Server) getValue(c *call) *reply {
 	s.mimeCalls++
 	n := s.mimeCalls
 	s.mu.Unlock()
+	unconvertible := refuse(500, "ErrorMimeContentConversionFailed", "MIME content conversion failed.")
+	if f.message.NoMIME {
+		return unconvertible
+	}
 	body, err := f.message.open(n)
 	if err != nil {
-		return refuse(500, "ErrorMimeContentConversionFailed", "MIME content conversion failed.")
+		return unconvertible
 	}
 	r := newReply(200)
 	r.header.Set("Content-Type", "text/plain")

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -88,6 +89,9 @@ func (r *reply) stamp(requestID, clientID string, now time.Time) {
 	}
 }
 
+// packers are gzip writers at rest: a new one is a megabyte.
+var packers = sync.Pool{New: func() any { return gzip.NewWriter(io.Discard) }}
+
 // write sends the answer, compressed if the client takes that, and never with a length: Graph streams. What is left
 // unsent by a cut ends in a reset of the connection.
 func (r *reply) write(w http.ResponseWriter, req *http.Request) {
@@ -111,10 +115,13 @@ func (r *reply) write(w http.ResponseWriter, req *http.Request) {
 	closeOut := func() error { return nil }
 	if strings.Contains(req.Header.Get("Accept-Encoding"), "gzip") {
 		w.Header().Set("Content-Encoding", "gzip")
-		z := gzip.NewWriter(w)
+		z := packers.Get().(*gzip.Writer)
+		defer packers.Put(z)
+		z.Reset(w)
 		out, closeOut = z, z.Close
 	}
 	w.WriteHeader(r.status)
+	_ = http.NewResponseController(w).Flush() // or else a short body gets a length
 	if r.cut > 0 {
 		r.writeCut(w, out)
 	}

@@ -75,7 +75,7 @@ func NewServer(t *Tenant, o Options) *Server {
 	return &Server{
 		options: o, owner: t, index: newIndex(t), latency: o.Latency,
 		limits:   limits{meters: map[string]*meter{}, most: map[string]int{}},
-		faults:   faults{chaos: o.Chaos},
+		faults:   faults{tenant: t.ID, chaos: o.Chaos},
 		tokens:   tokens{valid: map[string]token{}},
 		requests: map[string]int{}, fetches: map[string]int{}, served: map[string][]string{}, links: map[string]bool{},
 	}
