@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"chainmail/handlers/ledger"
@@ -48,8 +49,22 @@ func (f InForce) Source(name string) (settings.Source, bool) {
 }
 
 // Accept takes the customer's file over if it is valid, and returns the settings in force. A file with faults changes
-// nothing: its faults are logged and kept as state blob config/rejected.json. Without any good file the settings are empty.
+// nothing: its faults are logged and kept as state blob config/rejected.json, until a file is accepted. Without any good
+// file the settings are empty.
 func (s *Store) Accept(ctx context.Context) (InForce, error) {
+	for {
+		force, err := s.accept(ctx)
+		if !errors.Is(err, ledger.ErrConflict) { // else a rival was faster: look again at the file and the row
+			return force, err
+		}
+	}
+}
+
+func (s *Store) accept(ctx context.Context) (InForce, error) {
+	row, err := s.Ledger.Config(ctx)
+	if err != nil {
+		return InForce{}, err
+	}
 	data, err := s.Written.Get(ctx, File)
 	if errors.Is(err, vault.ErrNotFound) {
 		s.Log.WarnContext(ctx, "config missing", "remedy", "upload sources.json to the container config of the state account")
@@ -59,10 +74,6 @@ func (s *Store) Accept(ctx context.Context) (InForce, error) {
 		return InForce{}, fmt.Errorf("read sources file: %w", err)
 	}
 	sum := hash(data)
-	row, err := s.Ledger.Config(ctx)
-	if err != nil {
-		return InForce{}, err
-	}
 	sources, err := settings.ParseSources(data, s.Lookup)
 	if err != nil {
 		if err := s.reject(ctx, row, sum, err); err != nil {
@@ -70,10 +81,14 @@ func (s *Store) Accept(ctx context.Context) (InForce, error) {
 		}
 		return s.Current(ctx)
 	}
-	if row.Value.SHA256 != sum {
-		if err := s.keep(ctx, row, sum, data, sources); err != nil {
-			return InForce{}, err
-		}
+	switch {
+	case row.Value.SHA256 != sum:
+		err = s.keep(ctx, row, sum, data, sources)
+	case row.Value.Rejected != "": // the version in force is the customer's file again
+		err = s.put(ctx, row, ledger.Config{SHA256: sum, AcceptedAt: row.Value.AcceptedAt})
+	}
+	if err != nil {
+		return InForce{}, err
 	}
 	return InForce{SHA256: sum, Sources: sources}, nil
 }
@@ -110,51 +125,89 @@ func (s *Store) keep(ctx context.Context, row ledger.Row[ledger.Config], sum str
 	}
 	for _, name := range containers(sources) {
 		c := s.Evidence(name)
-		if err := errors.Join(c.Ensure(ctx), c.PutOnce(ctx, "_config/"+sum+".json", data, "application/json")); err != nil {
+		if err := c.Ensure(ctx); err != nil {
+			return fmt.Errorf("open evidence: %w", err)
+		}
+		if err := c.PutOnce(ctx, "_config/"+sum+".json", data, "application/json"); err != nil {
 			return fmt.Errorf("keep settings in the evidence: %w", err)
 		}
 	}
-	row.Value = ledger.Config{SHA256: sum, AcceptedAt: s.Now().UTC()}
-	if err := s.Ledger.PutConfig(ctx, row); err != nil && !errors.Is(err, ledger.ErrConflict) { // a rival did the same
+	if err := s.put(ctx, row, ledger.Config{SHA256: sum, AcceptedAt: s.Now().UTC()}); err != nil {
 		return err
 	}
 	s.Log.InfoContext(ctx, "config accepted", "sha256", sum, "sources", len(sources))
 	return nil
 }
 
+// put writes the row of a customer's file that is good, and takes away the report on one that was not.
+func (s *Store) put(ctx context.Context, row ledger.Row[ledger.Config], value ledger.Config) error {
+	if row.Value.Rejected != "" {
+		if err := s.State.Delete(ctx, rejectedBlob); err != nil {
+			return fmt.Errorf("remove faults of settings: %w", err)
+		}
+	}
+	row.Value = value
+	return s.Ledger.PutConfig(ctx, row)
+}
+
+// A rejection is the report on a file with faults, as state blob config/rejected.json.
+type rejection struct {
+	SHA256 string          `json:"sha256"` // of the file
+	At     time.Time       `json:"at"`
+	Faults settings.Faults `json:"faults"` // all of them
+}
+
+const rejectedBlob = "config/rejected.json"
+
+// maxFaults is how many faults are logged one by one. Each is at most a few hundred bytes, and comes at every tick.
+const maxFaults = 50
+
 func (s *Store) reject(ctx context.Context, row ledger.Row[ledger.Config], sum string, verdict error) error {
-	var faults settings.Faults
+	faults := settings.Faults{{Problem: "the file cannot be read"}}
 	errors.As(verdict, &faults)
-	for _, f := range faults {
+	for _, f := range faults[:min(len(faults), maxFaults)] {
 		s.Log.ErrorContext(ctx, "config rejected", "sha256", sum, "path", f.Path, "problem", f.Problem)
 	}
-	if row.Value.Rejected == sum && row.Value.Faults == len(faults) {
-		return nil
+	if more := len(faults) - maxFaults; more > 0 {
+		s.Log.ErrorContext(ctx, "config rejected", "sha256", sum, "more", more, "report", "state blob "+rejectedBlob)
 	}
-	report, err := json.MarshalIndent(map[string]any{"sha256": sum, "at": s.Now().UTC(), "faults": faults}, "", "  ")
+	if row.Value.Rejected == sum && row.Value.Faults == len(faults) {
+		// The same file may have other faults by now: app settings that hold secrets come and go.
+		if reported, err := s.reported(ctx, faults); err != nil || reported {
+			return err
+		}
+	}
+	report, err := json.MarshalIndent(rejection{sum, s.Now().UTC(), faults}, "", "  ")
 	if err != nil {
 		return err
 	}
-	if err := s.State.Put(ctx, "config/rejected.json", report); err != nil {
+	if err := s.State.Put(ctx, rejectedBlob, report); err != nil {
 		return fmt.Errorf("keep faults of settings: %w", err)
 	}
 	row.Value.Rejected, row.Value.Faults = sum, len(faults)
-	if err := s.Ledger.PutConfig(ctx, row); err != nil && !errors.Is(err, ledger.ErrConflict) {
-		return err
+	return s.Ledger.PutConfig(ctx, row)
+}
+
+// reported reports whether the report tells of these faults.
+func (s *Store) reported(ctx context.Context, faults settings.Faults) (bool, error) {
+	data, err := s.State.Get(ctx, rejectedBlob)
+	if errors.Is(err, vault.ErrNotFound) {
+		return false, nil
 	}
-	return nil
+	if err != nil {
+		return false, fmt.Errorf("read faults of settings: %w", err)
+	}
+	var kept rejection
+	return json.Unmarshal(data, &kept) == nil && slices.Equal(kept.Faults, faults), nil
 }
 
 func containers(sources []settings.Source) []string {
 	var names []string
-	seen := map[string]bool{}
 	for _, s := range sources {
-		if !seen[s.Container] {
-			seen[s.Container] = true
-			names = append(names, s.Container)
-		}
+		names = append(names, s.Container)
 	}
-	return names
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 func stateBlob(sum string) string { return "config/" + sum + ".json" }

@@ -7,7 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
+	"reflect"
 	"time"
 
 	"chainmail/handlers/capture"
@@ -42,33 +42,42 @@ func (r *Registry) Tick(ctx context.Context) error {
 		if !s.Enabled {
 			continue
 		}
-		err := r.source(ctx, s)
-		if err != nil {
-			r.Log.ErrorContext(ctx, "individuals not synchronised", "source", s.Name, "error", err)
-			faults = append(faults, fmt.Errorf("source %s: %w", s.Name, err))
+		fault := r.source(ctx, s)
+		if fault != nil {
+			r.Log.ErrorContext(ctx, "individuals not synchronised", "source", s.Name, "error", fault)
 		}
 		now := r.Now().UTC()
-		if err := r.Ledger.UpdateSource(ctx, s.Name, func(row *ledger.Source) bool { return note(row, now, err) }); err != nil {
-			return err
+		noted := r.Ledger.UpdateSource(ctx, s.Name, func(row *ledger.Source) bool { return note(row, now, fault) })
+		if fault = errors.Join(fault, noted); fault != nil {
+			faults = append(faults, fmt.Errorf("source %s: %w", s.Name, fault))
 		}
 	}
 	return errors.Join(faults...)
 }
 
-func note(row *ledger.Source, now time.Time, err error) bool {
-	if err == nil {
+func note(row *ledger.Source, now time.Time, fault error) bool {
+	if fault == nil {
 		row.PeopleAt = now
 		return true
 	}
 	row.LastError, row.LastErrorAt = "PeopleNotSynchronised", now
-	if m := graph.MeaningOf(err); m != "" {
+	if errors.Is(fault, errList) {
+		row.LastError = "IndividualsUnreadable"
+	}
+	if m := graph.MeaningOf(fault); m != "" {
 		row.LastError = string(m)
 	}
 	return true
 }
 
+// An individual is one of a source's rows on its way through a synchronisation.
+type individual struct {
+	row    ledger.Row[ledger.Person]
+	before ledger.Person // the row as it was read
+}
+
 func (r *Registry) source(ctx context.Context, s settings.Source) error {
-	listed, err := r.listed(ctx, s)
+	list, err := r.list(ctx, s)
 	if err != nil {
 		return err
 	}
@@ -80,190 +89,98 @@ func (r *Registry) source(ctx context.Context, s settings.Source) error {
 	if err != nil {
 		return err
 	}
-	people := merge(rows, listed, row.Value.PeopleAt.IsZero(), s.IndividualsPerJob, r.Now().UTC().Truncate(time.Second))
+	now := r.Now().UTC().Truncate(time.Second)
+	people := merge(rows, list, row.Value.PeopleAt.IsZero(), s.IndividualsPerJob, now)
 	client, err := r.Graph(s)
 	if err != nil {
 		return fmt.Errorf("sign in: %w", err)
 	}
-	if err := r.resolve(ctx, client, people); err != nil {
+	if err := r.resolve(ctx, client, s.Name, people); err != nil {
 		return err
 	}
-	markDuplicates(people)
+	markDuplicates(people, now)
+	if err := r.write(ctx, s.Name, people); err != nil {
+		return err
+	}
 	excluded := 0
 	for _, p := range people {
-		if p.Value.Reason != "" {
+		if p.row.Value.Reason != "" {
 			excluded++
-		}
-		if err := r.Ledger.PutPerson(ctx, s.Name, *p); err != nil && !errors.Is(err, ledger.ErrConflict) {
-			return err // a conflict: a second run wrote the same
 		}
 	}
 	r.Log.InfoContext(ctx, "individuals synchronised", "source", s.Name, "individuals", len(people), "excluded", excluded)
 	return nil
 }
 
-// listed reads the source's list. Bad rows are logged by their line, and the rest is used.
-func (r *Registry) listed(ctx context.Context, s settings.Source) ([]capture.Individual, error) {
-	if s.Individuals.File == "" {
-		return nil, nil
+// errList says that the individuals cannot be told: nobody joins, and nobody leaves.
+var errList = errors.New("nobody's monitoring changes")
+
+// A list is what a source's list of individuals says.
+type list struct {
+	individuals []capture.Individual
+	whole       bool // no row was rejected, so that whoever is missing has left
+}
+
+// list reads the source's list. Bad rows are logged by their line, and the rest is used.
+func (r *Registry) list(ctx context.Context, s settings.Source) (list, error) {
+	if len(s.Individuals.Groups) > 0 {
+		return list{}, fmt.Errorf("members of groups are not read: name them in the list individuals.file, and remove individuals.groups; %w", errList)
 	}
 	data, err := r.Written.Get(ctx, s.Individuals.File)
 	if errors.Is(err, vault.ErrNotFound) {
-		return nil, fmt.Errorf("the list of individuals %s is missing: upload it beside sources.json", s.Individuals.File)
+		return list{}, fmt.Errorf("the list of individuals %s is missing: upload it beside sources.json; %w", s.Individuals.File, errList)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read list of individuals: %w", err)
+		return list{}, fmt.Errorf("read list of individuals: %w", err)
 	}
 	individuals, faults, err := settings.ParseIndividuals(data)
 	if err != nil {
-		return nil, fmt.Errorf("read list of individuals %s: %w", s.Individuals.File, err)
+		return list{}, fmt.Errorf("read list of individuals %s: %w; %w", s.Individuals.File, err, errList)
 	}
-	for _, f := range faults {
+	for _, f := range faults[:min(len(faults), maxFaults)] {
 		r.Log.WarnContext(ctx, "individual rejected", "source", s.Name, "file", s.Individuals.File, "line", f.Line, "problem", f.Problem)
 	}
-	return individuals, nil
+	if len(faults) > 0 {
+		r.Log.WarnContext(ctx, "list of individuals has faults", "source", s.Name, "file", s.Individuals.File, "rejected", len(faults),
+			"remedy", "correct the list: until then nobody who is missing on it is taken to have left")
+	}
+	return list{individuals, len(faults) == 0}, nil
 }
 
-// merge brings rows and list together: who is new gets a lane, who is gone is monitored until now. At a source's first
-// synchronisation everyone is monitored from the beginning; who joins later without a time of their own, from now.
-func merge(rows []ledger.Row[ledger.Person], listed []capture.Individual, first bool, perLane int, now time.Time) []*ledger.Row[ledger.Person] {
-	people := map[string]*ledger.Row[ledger.Person]{}
-	var order []*ledger.Row[ledger.Person]
-	filled := map[int]int{}
-	for i := range rows {
-		people[ledger.PersonKey(rows[i].Value.Identifier)] = &rows[i]
-		order = append(order, &rows[i])
-		filled[rows[i].Value.Lane]++
+// maxFaults is how many of a list's bad rows are logged one by one.
+const maxFaults = 50
+
+// checkedAgain is how old the time of a check may become in a row in which nothing else changes: writing it at every
+// synchronisation would cost a transaction per individual and hour.
+const checkedAgain = 24 * time.Hour
+
+// changed reports whether the row is to be written.
+func (p *individual) changed() bool {
+	is := p.row.Value
+	if is.CheckedAt.Before(p.before.CheckedAt.Add(checkedAgain)) {
+		is.CheckedAt = p.before.CheckedAt
 	}
-	still := map[string]bool{}
-	for _, in := range listed {
-		key := ledger.PersonKey(in.Identifier)
-		still[key] = true
-		p := people[key]
-		if p == nil {
-			p = &ledger.Row[ledger.Person]{Value: ledger.Person{Identifier: in.Identifier, Lane: lane(filled, perLane)}}
-			people[key] = p
-			order = append(order, p)
-		}
-		v := &p.Value
-		v.Secondary.V, v.DisplayName, v.FirstName, v.LastName = in.Secondary, in.DisplayName, in.FirstName, in.LastName
-		v.Intervals.V = join(v.Intervals.V, in, first, now)
-	}
-	for key, p := range people {
-		if !still[key] {
-			leave(p.Value.Intervals.V, now)
-		}
-	}
-	return order
+	return !p.row.Exists() || !reflect.DeepEqual(is, p.before)
 }
 
-const byList = "list"
+// rowsAtOnce bounds the transactions side by side.
+const rowsAtOnce = 8
 
-// join makes sure that an interval by list is open, with the list's own ends where it gives them.
-func join(intervals []ledger.Interval, in capture.Individual, first bool, now time.Time) []ledger.Interval {
-	from := in.From
-	for i := range intervals {
-		iv := &intervals[i]
-		if iv.Cause != byList || !iv.To.IsZero() && !iv.To.Equal(in.To) && iv.To.Before(now) && in.To.IsZero() {
-			continue // an interval that ended when the individual was taken off the list stays as it was
-		}
-		if !from.IsZero() {
-			iv.From = from
-		}
-		iv.To = in.To
-		return intervals
-	}
-	if from.IsZero() && !first {
-		from = now
-	}
-	return append(intervals, ledger.Interval{From: from, To: in.To, Cause: byList})
-}
-
-func leave(intervals []ledger.Interval, now time.Time) {
-	for i := range intervals {
-		if intervals[i].Cause == byList && (intervals[i].To.IsZero() || intervals[i].To.After(now)) {
-			intervals[i].To = now
-		}
-	}
-}
-
-// lane finds the first lane with room and takes a place in it. Places are for life, also of those who left.
-func lane(filled map[int]int, perLane int) int {
-	for n := 0; ; n++ {
-		if filled[n] < perLane {
-			filled[n]++
-			return n
-		}
-	}
-}
-
-// mailboxesAtOnce bounds the directory look-ups side by side.
-const mailboxesAtOnce = 8
-
-// resolve asks Graph who can be collected. A fault that may pass leaves an individual's last verdict as it was.
-func (r *Registry) resolve(ctx context.Context, client *graph.Client, people []*ledger.Row[ledger.Person]) error {
+// write writes the rows that have changed.
+func (r *Registry) write(ctx context.Context, source string, people []*individual) error {
 	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(mailboxesAtOnce)
+	g.SetLimit(rowsAtOnce)
 	for _, p := range people {
+		if !p.changed() {
+			continue
+		}
 		g.Go(func() error {
-			id, reason, err := look(ctx, client, p.Value)
-			switch {
-			case err == nil:
-				if id != "" {
-					p.Value.ObjectID = id
-				}
-				p.Value.Reason, p.Value.CheckedAt = reason, r.Now().UTC()
-			case ctx.Err() != nil || graph.MeaningOf(err) == graph.Unauthorized:
-				return err
-			default:
-				r.Log.WarnContext(ctx, "individual not checked", "custodian", p.Value.ObjectID, "error", err)
+			err := r.Ledger.PutPerson(ctx, source, p.row)
+			if errors.Is(err, ledger.ErrConflict) {
+				return nil // a second run is at the same rows; where it has read an older list, the next one mends that
 			}
-			return nil
+			return err
 		})
 	}
 	return g.Wait()
-}
-
-// look finds an individual's mailbox and tries it. The reason says why it cannot be collected; an error, that it could
-// not be told.
-func look(ctx context.Context, client *graph.Client, p ledger.Person) (id, reason string, err error) {
-	var user graph.User
-	for _, name := range append([]string{p.Identifier}, p.Secondary.V...) {
-		user, err = client.FindUser(ctx, name)
-		if graph.MeaningOf(err) != graph.NotFound {
-			break
-		}
-	}
-	if graph.MeaningOf(err) == graph.NotFound {
-		return "", capture.ReasonNotFound, nil
-	}
-	if err != nil {
-		return "", "", err
-	}
-	if strings.EqualFold(user.UserType, "Guest") && !user.Licensed {
-		return user.ID, capture.ReasonGuest, nil
-	}
-	switch err := client.ProbeMailbox(ctx, user.ID); graph.MeaningOf(err) {
-	case graph.NoMailbox, graph.NotFound:
-		return user.ID, capture.ReasonNoMailbox, nil
-	case graph.Denied:
-		return user.ID, capture.ReasonDenied, nil
-	default:
-		return user.ID, "", err
-	}
-}
-
-// markDuplicates excludes an individual whose mailbox another one has already: a mailbox is read once.
-func markDuplicates(people []*ledger.Row[ledger.Person]) {
-	seen := map[string]bool{}
-	for _, p := range people {
-		id := p.Value.ObjectID
-		if id == "" || p.Value.Reason != "" {
-			continue
-		}
-		if seen[id] {
-			p.Value.Reason = capture.ReasonDuplicate
-		}
-		seen[id] = true
-	}
 }

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -56,49 +57,49 @@ func (p *Planner) Tick(ctx context.Context) ([]capture.Chunk, error) {
 	return chunks, nil // an error would lose the messages
 }
 
+// source plans one source. What is wrong with one batch or step keeps none of the others from theirs.
 func (p *Planner) source(ctx context.Context, s settings.Source, configSum string) ([]capture.Chunk, error) {
-	open, err := p.finish(ctx, s)
-	if err != nil {
-		return nil, err
-	}
+	var row ledger.Row[ledger.Source]
+	var fault error
 	if s.Enabled {
-		made, err := p.cut(ctx, s, configSum, open)
-		if err != nil {
-			return nil, err
-		}
-		open = append(open, made...)
+		// Read before the open batches are counted: whoever makes a batch after that changes the row's version.
+		row, fault = p.ready(ctx, s, p.Now().UTC())
 	}
-	return p.Ledger.Dispatch(ctx, s.Name, open, p.Now().UTC())
+	open, err := p.Ledger.OpenBatches(ctx, s.Name)
+	if err != nil {
+		return nil, errors.Join(fault, err)
+	}
+	open, err = p.finish(ctx, s, open)
+	fault = errors.Join(fault, err)
+	if !row.Value.PeopleAt.IsZero() {
+		made, err := p.cut(ctx, s, configSum, row, open)
+		open, fault = append(open, made...), errors.Join(fault, err)
+	}
+	chunks, err := p.Ledger.Dispatch(ctx, s.Name, open, p.Now().UTC())
+	return chunks, errors.Join(fault, err)
 }
 
 // finish seals and publishes the batches whose chunks are all closed, and returns those that are still open.
-func (p *Planner) finish(ctx context.Context, s settings.Source) ([]ledger.Row[ledger.Batch], error) {
-	all, err := p.Ledger.OpenBatches(ctx, s.Name)
-	if err != nil {
-		return nil, err
-	}
+func (p *Planner) finish(ctx context.Context, s settings.Source, all []ledger.Row[ledger.Batch]) ([]ledger.Row[ledger.Batch], error) {
 	var open []ledger.Row[ledger.Batch]
+	var faults []error
 	for _, b := range all {
 		done, err := p.Chain.Finish(ctx, s, b.Value.ID)
 		if err != nil {
-			return nil, err
+			faults = append(faults, fmt.Errorf("batch %s: %w", b.Value.ID, err))
 		}
 		if !done {
 			open = append(open, b)
 		}
 	}
-	return open, nil
+	return open, errors.Join(faults...)
 }
 
-// cut makes batches of what is due, as far as there is room.
-func (p *Planner) cut(ctx context.Context, s settings.Source, configSum string, open []ledger.Row[ledger.Batch]) ([]ledger.Row[ledger.Batch], error) {
+// cut makes batches of what is due, as far as there is room, and returns those that it made, also when a later one failed.
+func (p *Planner) cut(ctx context.Context, s settings.Source, configSum string, row ledger.Row[ledger.Source], open []ledger.Row[ledger.Batch]) ([]ledger.Row[ledger.Batch], error) {
 	now := p.Now().UTC()
 	room, err := p.room(ctx, s.Name, open)
 	if err != nil {
-		return nil, err
-	}
-	row, err := p.ready(ctx, s, now)
-	if err != nil || row.Value.PeopleAt.IsZero() {
 		return nil, err
 	}
 	due := Due(Schedule{
@@ -114,9 +115,12 @@ func (p *Planner) cut(ctx context.Context, s settings.Source, configSum string, 
 	}
 	var made []ledger.Row[ledger.Batch]
 	for _, w := range due {
+		if !second(row.Value.State).Equal(w.Start) {
+			return made, nil // a second planner has come between, and goes on from where the state is now
+		}
 		b, err := p.batch(ctx, s, w, people)
 		if err != nil {
-			return nil, err
+			return made, err
 		}
 		b.ConfigSHA256 = configSum
 		b.Enter(capture.Created, now, 0)
@@ -126,17 +130,17 @@ func (p *Planner) cut(ctx context.Context, s settings.Source, configSum string, 
 			return made, nil // a second planner was faster; the next tick sees what it did
 		}
 		if err != nil {
-			return nil, err
+			return made, err
 		}
 		p.Log.InfoContext(ctx, "batch planned", "source", s.Name, "batch", b.ID, "custodians", b.Custodians, "chunks", len(b.Lanes.V))
-		if row, err = p.Ledger.Source(ctx, s.Name); err != nil {
-			return nil, err
-		}
 		saved, err := p.Ledger.Batch(ctx, s.Name, b.ID)
 		if err != nil {
-			return nil, err
+			return made, err
 		}
 		made = append(made, saved)
+		if row, err = p.Ledger.Source(ctx, s.Name); err != nil {
+			return made, err
+		}
 	}
 	return made, nil
 }
@@ -208,6 +212,7 @@ func (p *Planner) batch(ctx context.Context, s settings.Source, w capture.Window
 			b.Lanes.V = append(b.Lanes.V, c.Lane)
 		}
 	}
+	nameOnce(custodians)
 	slices.Sort(b.Lanes.V)
 	b.Lanes.V = slices.Compact(b.Lanes.V)
 	b.Custodians = len(custodians)
@@ -222,4 +227,27 @@ func (p *Planner) batch(ctx context.Context, s settings.Source, w capture.Window
 		return b, fmt.Errorf("keep snapshot of custodians: %w", err)
 	}
 	return b, nil
+}
+
+// nameOnce makes sure that a mailbox stands once among a batch's custodians, by whoever can be collected: evidence names
+// custodians by their mailbox, and nobody may read it twice. The others are excluded, and named without it. Two
+// individuals have one mailbox when a list names it twice, or when one took the other's place within the period; whose
+// other is not in the batch is no duplicate in it.
+func nameOnce(custodians []capture.Custodian) {
+	owner := map[string]int{}
+	for i, c := range custodians {
+		if j, taken := owner[c.ID]; !taken || custodians[j].Reason != "" && c.Reason == "" {
+			owner[c.ID] = i
+		}
+	}
+	for i := range custodians {
+		c := &custodians[i]
+		switch {
+		case c.ID == "":
+		case owner[c.ID] != i:
+			c.ID, c.Reason = "", cmp.Or(c.Reason, capture.ReasonDuplicate)
+		case c.Reason == capture.ReasonDuplicate:
+			c.Reason = ""
+		}
+	}
 }
