@@ -100,7 +100,7 @@ func TestAHandlerKilledAtFetchesLeavesTheSameEvidence(t *testing.T) {
 		if r.Path != value {
 			return
 		}
-		if n := fetches.Add(1); n == 10 || n == 60 || n == 110 {
+		if n := fetches.Add(1); n == 5 || n == 20 || n == 35 {
 			go w.host.Kill() // the request itself stays in flight
 		}
 	})
@@ -143,12 +143,13 @@ func chunkMessage(t *testing.T, w *world) string {
 	return capture.Chunk{Source: testSource, Batch: b.ID, Lane: b.Lanes.V[0]}.Message()
 }
 
-// killWorld is a world of half a day, with one item that cannot be had, so that every step of the protocol is taken.
+// killWorld is a world of three individuals and half a day, with one item that cannot be had, so that every step of the protocol is taken.
 func killWorld(t *testing.T) (*world, capture.Window) {
 	t.Helper()
 	w := newWorld(t)
 	day := capture.Window{Start: sampleDays().Start, End: sampleDays().Start.Add(12 * time.Hour)}
-	monitored := w.monitoredOf(graphtest.Custodians(w.tenant))
+	list := []byte("identifier\nmaren.oldenkamp@contoso.onmicrosoft.com\ntobias.feldt@contoso.onmicrosoft.com\nformer.employee@contoso.onmicrosoft.com\n")
+	monitored := w.monitoredOf(list)
 	for _, i := range w.truth.InScope(day, false) {
 		if monitored[i.UserID] {
 			w.graph.Fault(func(r graphtest.Request) bool { return r.Path == value && r.Item == i.ImmutableID }, 0,
@@ -157,6 +158,7 @@ func killWorld(t *testing.T) (*world, capture.Window) {
 		}
 	}
 	w.configure(w.source(map[string]any{"endDate": day.End.Format(time.RFC3339)}))
+	w.put("individuals/people.csv", list)
 	return w, day
 }
 
