@@ -28,7 +28,7 @@ type Person struct {
 type Interval struct {
 	From  time.Time `json:"from,omitzero"`
 	To    time.Time `json:"to,omitzero"`
-	Cause string    `json:"cause"` // list, or the group's object id
+	Cause string    `json:"cause"` // list; left list, once they were taken off it; or the group's object id
 }
 
 // Meets reports whether the interval has an instant in the window.

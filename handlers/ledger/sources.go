@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Source is the row of a source. It exists from the first plan tick that finds the source enabled.
+// Source is the row of a source. It exists from the first tick of either timer that finds the source enabled.
 type Source struct {
 	State       time.Time `json:",omitzero"` // ingestion state: everything before it stands in batches
 	EnabledAt   time.Time `json:",omitzero"`
