@@ -36,7 +36,7 @@ type Chain struct {
 //
 // The bytes of the manifest, with its place in the chain, go to the state first; one transaction moves the end of the
 // chain and makes the batch final; then they are published. Of two rivals one moves the chain, the other publishes what
-// the first decided.
+// the first decided. The bytes that are published are always those that the chain names.
 func (c *Chain) Finish(ctx context.Context, s settings.Source, batch string) (bool, error) {
 	for {
 		b, err := c.Ledger.Batch(ctx, s.Name, batch)
@@ -47,13 +47,14 @@ func (c *Chain) Finish(ctx context.Context, s settings.Source, batch string) (bo
 			return true, nil
 		}
 		if b.Value.Sequence > 0 {
-			return c.publish(ctx, s, b)
+			err = c.publish(ctx, s, b)
+		} else {
+			chunks, readErr := c.Ledger.Chunks(ctx, s.Name, batch)
+			if readErr != nil || !ledger.Ended(b.Value, chunks) {
+				return false, readErr
+			}
+			err = c.link(ctx, s, b, chunks)
 		}
-		chunks, err := c.Ledger.Chunks(ctx, s.Name, batch)
-		if err != nil || !ledger.Ended(b.Value, chunks) {
-			return false, err
-		}
-		err = c.link(ctx, s, b, chunks)
 		if err != nil && !errors.Is(err, ledger.ErrConflict) { // a rival was faster: look again
 			return false, err
 		}
@@ -91,52 +92,49 @@ func (c *Chain) link(ctx context.Context, s settings.Source, b ledger.Row[ledger
 }
 
 // publish lays the linked manifest down in the evidence, with the format that it is written in.
-func (c *Chain) publish(ctx context.Context, s settings.Source, b ledger.Row[ledger.Batch]) (bool, error) {
+func (c *Chain) publish(ctx context.Context, s settings.Source, b ledger.Row[ledger.Batch]) error {
 	data, err := c.State.Get(ctx, b.Value.Manifest)
 	if err != nil {
-		return false, fmt.Errorf("read linked manifest: %w", err)
+		return fmt.Errorf("read linked manifest: %w", err)
+	}
+	if pack.Sum(data) != b.Value.ManifestSHA256 {
+		return errors.New("read linked manifest: its hash is not the chain's")
 	}
 	evidence := c.Evidence(s.Container)
 	if err := evidence.Ensure(ctx); err != nil {
-		return false, fmt.Errorf("open evidence: %w", err)
+		return fmt.Errorf("open evidence: %w", err)
 	}
 	if b.Value.Sequence == 1 { // the chain's first manifest brings its own description along
 		for name, text := range pack.FormatFiles() {
 			if err := evidence.PutOnce(ctx, name, text, ""); err != nil && !errors.Is(err, vault.ErrDiffers) {
-				return false, fmt.Errorf("write format: %w", err)
+				return fmt.Errorf("write format: %w", err)
 			}
 		}
 	}
 	if err := evidence.PutOnce(ctx, pack.ManifestName(s.Name, b.Value.ID), data, "application/json"); err != nil {
-		return false, fmt.Errorf("write manifest: %w", err)
+		return fmt.Errorf("write manifest: %w", err)
 	}
 	if err := evidence.PutOnce(ctx, pack.ManifestSumName(s.Name, b.Value.ID), pack.ManifestSumLine(data), "text/plain"); err != nil {
-		return false, fmt.Errorf("write hash of manifest: %w", err)
+		return fmt.Errorf("write hash of manifest: %w", err)
 	}
-	err = c.Ledger.Publish(ctx, s.Name, b)
-	if errors.Is(err, ledger.ErrConflict) {
-		return true, nil // a rival published the same bytes
-	}
-	if err != nil {
-		return false, err
-	}
-	// The line is a second witness outside the storage: whoever alters the chain would have to alter the log as well.
+	// The line is a second witness outside the storage: whoever alters the chain would have to alter the log as well. It
+	// comes before the batch is done with, so that a run that dies in between makes it come twice, and not never.
 	c.Log.InfoContext(ctx, "batch sealed", "source", s.Name, "batch", b.Value.ID, "status", string(b.Value.Status),
 		"sequence", b.Value.Sequence, "manifestSha256", b.Value.ManifestSHA256, "documents", b.Value.Documents)
-	return true, nil
+	return c.Ledger.Publish(ctx, s.Name, b)
 }
 
 // manifest describes the batch from the seals of its parts, without its place in the chain.
 func (c *Chain) manifest(ctx context.Context, s settings.Source, b ledger.Batch, chunks []ledger.Row[ledger.Chunk]) (pack.Manifest, error) {
 	m := pack.Manifest{
 		App: c.App, Source: s.Name, Batch: b.ID, Start: b.Start, End: b.End, Reason: b.Reason, ConfigSHA256: b.ConfigSHA256,
-		Coverage: coverage(s),
+		Status: capture.Completed, Coverage: coverage(s),
 	}
 	seals, err := c.seals(ctx, s, b, chunks)
 	if err != nil {
 		return m, err
 	}
-	final := map[string]pack.SealCustodian{} // the last word on each custodian
+	custodians := map[string]account{}
 	for _, x := range seals {
 		m.Seals = append(m.Seals, x.ref)
 		m.Totals.Documents += x.seal.Documents
@@ -148,26 +146,56 @@ func (c *Chain) manifest(ctx context.Context, s settings.Source, b ledger.Batch,
 			m.Totals.Captured += k.Captured
 			m.Totals.Excepted += k.Excepted
 			m.Totals.Recovered += k.Recovered
-			final[k.ID] = k
+			custodians[k.ID] = custodians[k.ID].plus(k)
 		}
 	}
-	m.Totals.Custodians = len(final)
-	m.Status = capture.Completed
+	m.Totals.Custodians = len(custodians)
 	if m.Totals.Excepted > 0 {
 		m.Status = capture.CompletedWithDocumentLevelErrors
 	}
-	for _, id := range slices.Sorted(maps.Keys(final)) {
-		switch k := final[id]; k.Status {
-		case capture.Collected:
-		case capture.Excluded:
+	for _, id := range slices.Sorted(maps.Keys(custodians)) {
+		a := custodians[id]
+		if a.status == capture.Excluded {
 			m.Totals.Excluded++
-			m.Coverage = append(m.Coverage, pack.Coverage{Custodian: id, Scope: "mailbox", Reason: k.Reason})
-		default:
-			m.Status = capture.CompletedWithErrors
-			m.Coverage = append(m.Coverage, pack.Coverage{Custodian: id, Scope: "mailbox", Reason: "failed: " + k.Reason})
+		}
+		if reason, failed := a.verdict(); reason != "" {
+			m.Coverage = append(m.Coverage, pack.Coverage{Custodian: id, Scope: "mailbox", Reason: reason})
+			if failed {
+				m.Status = capture.CompletedWithErrors
+			}
 		}
 	}
+	if n := b.Custodians - len(custodians); n != 0 { // nobody may be missing without a word, whatever went wrong
+		m.Status = capture.CompletedWithErrors
+		m.Coverage = append(m.Coverage, pack.Coverage{
+			Scope: "custodians", Reason: fmt.Sprintf("failed: the seals name %d of %d", len(custodians), b.Custodians),
+		})
+	}
 	return m, nil
+}
+
+// account is what all the seals of a batch say of a custodian: the last word on the status, and the sums.
+type account struct {
+	status        capture.CustodianStatus
+	reason        string
+	found, closed int // closed: captured or excepted
+}
+
+func (a account) plus(k pack.SealCustodian) account {
+	return account{k.Status, k.Reason, a.found + k.Found, a.closed + k.Captured + k.Excepted}
+}
+
+// verdict says why a mailbox is not, or not wholly, covered, and whether that is a failure; an empty reason: it is covered.
+func (a account) verdict() (reason string, failed bool) {
+	switch {
+	case a.status == capture.Excluded:
+		return a.reason, false
+	case a.status != capture.Collected:
+		return "failed: " + a.reason, true
+	case a.found != a.closed:
+		return fmt.Sprintf("failed: %d found, %d captured or excepted", a.found, a.closed), true
+	}
+	return "", false
 }
 
 type sealed struct {
@@ -196,8 +224,13 @@ func (c *Chain) seals(ctx context.Context, s settings.Source, b ledger.Batch, ch
 				return fmt.Errorf("read seal: %w", err)
 			}
 			seals[i].ref = pack.FileSum{Name: path.Base(n.Seal()), SHA256: pack.Sum(data)}
-			seals[i].seal, err = pack.ParseSeal(data)
-			return err
+			if seals[i].seal, err = pack.ParseSeal(data); err != nil {
+				return err
+			}
+			if seals[i].seal.Name() != n {
+				return errors.New("read seal: it is another part's")
+			}
+			return nil
 		})
 	}
 	return seals, g.Wait()
@@ -213,11 +246,15 @@ func coverage(s settings.Source) []pack.Coverage {
 		{Scope: "Teams chat copies", Reason: "left out by rule: they are no email"},
 		{Scope: "Recoverable Items: Versions, SubstrateHolds, Calendar Logging", Reason: "left out by rule"},
 	}
+	if !s.CollectEmail {
+		all = append(all, pack.Coverage{Scope: "email", Reason: "left out by setting collect"})
+	}
 	if !s.Drafts {
 		all = append(all, pack.Coverage{Scope: "drafts", Reason: "left out by setting collectDraftItems"})
 	}
+	calendars := pack.Coverage{Scope: "calendars", Reason: "not collected by this version"}
 	if !s.CollectCalendar {
-		all = append(all, pack.Coverage{Scope: "calendars", Reason: "left out by setting collect"})
+		calendars.Reason = "left out by setting collect"
 	}
-	return all
+	return append(all, calendars)
 }
