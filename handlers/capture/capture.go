@@ -142,7 +142,7 @@ type Exception struct {
 	Custodian string    `json:"custodian"` // Custodian.Name
 	Item      Item      `json:"item"`
 	Batch     string    `json:"batch"` // the batch that found the item
-	Stage     string    `json:"stage"` // fetch, read or write
+	Stage     string    `json:"stage"` // list, fetch, read or write
 	Code      string    `json:"code"`  // Graph's or our own short code, never text from the mail
 	Attempts  int       `json:"attempts"`
 	FirstSeen time.Time `json:"firstSeen"`

@@ -7,6 +7,7 @@
 package collect
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -15,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"chainmail/handlers/capture"
@@ -22,6 +24,7 @@ import (
 	"chainmail/handlers/config"
 	"chainmail/handlers/graph"
 	"chainmail/handlers/ledger"
+	"chainmail/handlers/pack"
 	"chainmail/handlers/settings"
 	"chainmail/handlers/spool"
 	"chainmail/handlers/vault"
@@ -46,6 +49,8 @@ type Collector struct {
 	Limits   Limits
 	Log      *slog.Logger
 	Now      func() time.Time
+
+	compressor pack.Compressor // keeps the encoders' memory from one item to the next
 }
 
 // Run works on the chunk that a queue message names and returns the chunk whose message is to be given out next; false
@@ -72,12 +77,9 @@ func (c *Collector) Run(ctx context.Context, chunk capture.Chunk) (capture.Chunk
 		return capture.Chunk{}, false, err
 	}
 	next, more, err := c.work(ctx, log, source, &work)
-	if errors.Is(err, ledger.ErrConflict) {
+	if err != nil && (errors.Is(err, ledger.ErrConflict) || c.giveBack(ctx, log, &work)) {
 		log.WarnContext(ctx, "chunk lost", "reason", "another run has taken it") // which does all that this one did not
 		return capture.Chunk{}, false, nil
-	}
-	if err != nil {
-		c.release(ctx, log, &work)
 	}
 	return next, more, err
 }
@@ -85,20 +87,30 @@ func (c *Collector) Run(ctx context.Context, chunk capture.Chunk) (capture.Chunk
 // lease is how long a lane is held without a sign of life. A run gives one three times within it.
 func (c *Collector) lease() time.Duration { return max(c.Budget/4, time.Second) }
 
-// release gives the lane back after a fault, also when the invocation's own time is over.
-func (c *Collector) release(ctx context.Context, log *slog.Logger, work *ledger.Work) {
+// giveBack gives the lane back after a fault, also when the invocation's own time is over. It reports whether the lane
+// was lost before: the fault is then a consequence, such as blocks refused for a package that the rival has closed.
+func (c *Collector) giveBack(ctx context.Context, log *slog.Logger, work *ledger.Work) (lost bool) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
-	if err := c.Ledger.Release(ctx, work); err != nil {
+	err := c.Ledger.Extend(ctx, work, c.Now().UTC().Add(c.lease()))
+	if errors.Is(err, ledger.ErrConflict) {
+		return true
+	}
+	if err == nil {
+		err = c.Ledger.Release(ctx, work)
+	}
+	if err != nil {
 		log.WarnContext(ctx, "lane not released", "error", err) // its lease ends
 	}
+	return false
 }
 
 // work is a run on a chunk that it holds.
 func (c *Collector) work(ctx context.Context, log *slog.Logger, source settings.Source, work *ledger.Work) (capture.Chunk, bool, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	defer c.hold(ctx, cancel, work)()
+	stop := c.hold(ctx, cancel, work)
+	defer stop()
 
 	batch, err := c.Ledger.Batch(ctx, source.Name, work.Chunk.Value.Batch)
 	if err != nil {
@@ -115,9 +127,10 @@ func (c *Collector) work(ctx context.Context, log *slog.Logger, source settings.
 	if err := r.collect(ctx); err != nil {
 		return capture.Chunk{}, false, cause(ctx, err)
 	}
-	if err := r.end(ctx); err != nil {
+	if err := r.end(); err != nil {
 		return capture.Chunk{}, false, cause(ctx, err)
 	}
+	stop() // once the run has left the lane, an extension would look like a lost lane
 	return r.leave(ctx)
 }
 
@@ -152,16 +165,12 @@ func (c *Collector) hold(ctx context.Context, cancel context.CancelCauseFunc, wo
 			}
 		}
 	}()
-	return func() { close(done); <-ended }
+	return sync.OnceFunc(func() { close(done); <-ended })
 }
 
 // prepare finishes a part that a dead run left half closed, and takes up the chunk where the last closed part left it.
 func (r *run) prepare(ctx context.Context) error {
-	client, err := r.Collector.Graph(r.source)
-	if err != nil {
-		return fmt.Errorf("sign in: %w", err)
-	}
-	r.graph, r.evidence = client, r.Evidence(r.source.Container)
+	r.evidence = r.Evidence(r.source.Container)
 	if err := r.evidence.Ensure(ctx); err != nil {
 		return fmt.Errorf("open evidence: %w", err)
 	}
@@ -176,19 +185,11 @@ func (r *run) prepare(ctx context.Context) error {
 	return r.fresh(ctx)
 }
 
-// fresh reads the chunk's custodians from the batch's snapshot.
+// fresh takes the chunk's custodians from the batch's snapshot.
 func (r *run) fresh(ctx context.Context) error {
-	data, err := r.State.Get(ctx, r.batch.Snapshot)
+	all, err := r.snapshot(ctx)
 	if err != nil {
-		return fmt.Errorf("read snapshot of custodians: %w", err)
-	}
-	sum := sha256.Sum256(data)
-	if hex.EncodeToString(sum[:]) != r.batch.SnapshotSHA256 {
-		return errors.New("read snapshot of custodians: its hash is not the batch's")
-	}
-	var all []capture.Custodian
-	if err := json.Unmarshal(data, &all); err != nil {
-		return fmt.Errorf("read snapshot of custodians: %w", err)
+		return err
 	}
 	for _, c := range all {
 		if c.Lane != r.work.Chunk.Value.Lane {
@@ -204,20 +205,54 @@ func (r *run) fresh(ctx context.Context) error {
 	return nil
 }
 
+// snapshot reads the custodians of the batch, each with a name of its own.
+func (r *run) snapshot(ctx context.Context) ([]capture.Custodian, error) {
+	data, err := r.State.Get(ctx, r.batch.Snapshot)
+	if err != nil {
+		return nil, fmt.Errorf("read snapshot of custodians: %w", err)
+	}
+	sum := sha256.Sum256(data)
+	if hex.EncodeToString(sum[:]) != r.batch.SnapshotSHA256 {
+		return nil, errors.New("read snapshot of custodians: its hash is not the batch's")
+	}
+	var all []capture.Custodian
+	if err := json.Unmarshal(data, &all); err != nil {
+		return nil, fmt.Errorf("read snapshot of custodians: %w", err)
+	}
+	return distinct(all), nil
+}
+
+// distinct leaves a mailbox to one custodian, the first that can be collected, and takes the object id from the others:
+// names in paths and seals are ids, and a seal's counts and statuses hold for one custodian.
+func distinct(all []capture.Custodian) []capture.Custodian {
+	owner := map[string]int{}
+	for i, c := range all {
+		if j, taken := owner[c.ID]; !taken || all[j].Reason != "" && c.Reason == "" {
+			owner[c.ID] = i
+		}
+	}
+	for i := range all {
+		if c := &all[i]; c.ID != "" && owner[c.ID] != i {
+			c.ID, c.Reason = "", cmp.Or(c.Reason, capture.ReasonDuplicate)
+		}
+	}
+	return all
+}
+
 // end closes the last part of the run, if there is anything to tell. A chunk's end always has something: the final
 // statuses of its custodians.
-func (r *run) end(ctx context.Context) error {
+func (r *run) end() error {
 	chunk := &r.work.Chunk.Value
 	verdict := r.verdict()
-	if verdict.closed || r.dirty() {
-		if err := r.close(ctx, verdict.closed); err != nil {
+	if verdict.closed && !r.ended || r.dirty() {
+		if err := r.close(verdict.closed); err != nil {
 			return err
 		}
 	}
-	chunk.Attempts, chunk.Due, chunk.Final = verdict.attempts, verdict.due, verdict.final
+	chunk.Due = verdict.due
 	switch {
 	case verdict.closed:
-		chunk.Status = ledger.ChunkClosed
+		chunk.Status, chunk.Final = ledger.ChunkClosed, false
 	case verdict.wait:
 		chunk.Status = ledger.ChunkPendingRetry
 	}

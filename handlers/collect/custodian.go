@@ -3,7 +3,10 @@ package collect
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
+	"strings"
+	"time"
 
 	"chainmail/handlers/capture"
 	"chainmail/handlers/graph"
@@ -21,21 +24,20 @@ func (r *run) discover(ctx context.Context, p *progress) error {
 	if p.Listed {
 		return nil
 	}
-	if p.Custodian.ID == "" { // the directory did not answer when the list was read
-		user, err := r.graph.FindUser(ctx, p.Custodian.Identifier)
-		if err != nil {
-			return err
-		}
-		p.Custodian.ID = user.ID
+	if !r.source.CollectEmail { // nothing of the mailbox is wanted that this version collects
+		r.listed(ctx, p, nil, nil)
+		return nil
 	}
 	q := graph.Query{Window: r.batch.Window(), Quick: r.source.QuickDiscovery, Drafts: r.source.Drafts}
 	found := map[string]capture.Item{}
+	var lost []graph.Unlisted
 	var before []string
 	for n := range listings {
 		l, err := r.graph.List(ctx, p.Custodian.ID, q)
 		if err != nil {
 			return err
 		}
+		lost = l.Unlisted // what could not be listed in passing is there by now
 		var keys []string
 		fresh := false
 		for _, it := range l.Items {
@@ -56,11 +58,59 @@ func (r *run) discover(ctx context.Context, p *progress) error {
 		before = keys
 		q.IDsOnly = n == 0 || !fresh // what a listing of ids found new is listed once more in full
 	}
+	r.listed(ctx, p, found, lost)
+	return nil
+}
+
+// listed notes what is owed. What Graph cannot list is owed as well: it stands in the exceptions, under a name of ours in
+// place of the id that nobody knows.
+func (r *run) listed(ctx context.Context, p *progress, found map[string]capture.Item, lost []graph.Unlisted) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	p.todo, p.Listed, p.fresh, r.begun = found, true, true, true
-	p.tally.found += len(found)
-	return nil
+	p.count(tally{Found: len(found)})
+	for _, u := range lost {
+		for n := range u.Count {
+			p.count(tally{Found: 1})
+			r.leaveOut(ctx, p, capture.Item{
+				GraphID: fmt.Sprintf("unlisted %s %s %d", u.FolderID, u.Window.Start.UTC().Format(time.RFC3339), n+1),
+				Kind:    capture.Email, Folder: u.Folder, FolderID: u.FolderID, State: u.State, Received: u.Window.Start.UTC(),
+			}, stageList, u.Code)
+		}
+	}
+}
+
+// resolve finds the mailbox of a custodian that has no object id, because the directory did not answer when the list was
+// read. It judges as the list's reader would have: the reason says why the mailbox is not collected.
+func (r *run) resolve(ctx context.Context, p *progress) (reason string, err error) {
+	if p.Custodian.ID != "" {
+		return "", nil
+	}
+	var user graph.User
+	for _, name := range append([]string{p.Custodian.Identifier}, p.Custodian.Secondary...) {
+		if user, err = r.graph.FindUser(ctx, name); graph.MeaningOf(err) != graph.NotFound {
+			break
+		}
+	}
+	if err != nil {
+		return "", err
+	}
+	if strings.EqualFold(user.UserType, "Guest") && !user.Licensed {
+		return capture.ReasonGuest, nil
+	}
+	all, err := r.snapshot(ctx)
+	if err != nil {
+		return "", err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	taken := slices.ContainsFunc(all, func(c capture.Custodian) bool { return c.ID == user.ID }) ||
+		slices.ContainsFunc(r.custodians, func(other *progress) bool { return other.Custodian.ID == user.ID })
+	if taken {
+		return capture.ReasonDuplicate, nil
+	}
+	p.Custodian.ID = user.ID
+	return "", nil
 }
 
 // fetch captures what is still to fetch, the oldest first, until the budget is spent.
@@ -92,7 +142,10 @@ func (r *run) owed(p *progress) []capture.Item {
 // Codes of exceptions that are ours, not Graph's.
 const (
 	codeVanished = "Vanished" // listed, and gone when it was to be fetched
+	codeTooLarge = "TooLarge" // no package has room for it
+	stageList    = "list"
 	stageFetch   = "fetch"
+	stageWrite   = "write"
 )
 
 // item captures one item, or records why it cannot be had. Only a fault of the mailbox is an error.
@@ -103,14 +156,14 @@ func (r *run) item(ctx context.Context, p *progress, it capture.Item) error {
 	}
 	defer lease.Release()
 	native := lease.New()
-	_, err = r.graph.MIME(ctx, p.Custodian.ID, it.GraphID, native)
-	if code, ofItem := r.itemFault(ctx, p, err); ofItem {
+	if _, err := r.graph.MIME(ctx, p.Custodian.ID, it.GraphID, native); err != nil {
+		code, err := r.itemFault(ctx, p, err)
+		if err != nil {
+			return err
+		}
 		return r.except(ctx, p, it, stageFetch, code)
 	}
-	if err != nil {
-		return err
-	}
-	family, err := document(lease, p.Custodian, it, native)
+	family, err := document(&r.compressor, lease, p.Custodian, it, native)
 	if err != nil {
 		return err
 	}
@@ -121,18 +174,20 @@ func (r *run) item(ctx context.Context, p *progress, it capture.Item) error {
 // once more compressed, with its text.
 func estimate(size int64) int64 { return size*5/2 + 256<<10 }
 
-// itemFault tells a fault of one item from one of its mailbox. An item that answers with server errors is at fault itself
-// when the mailbox answers beside it.
-func (r *run) itemFault(ctx context.Context, p *progress, err error) (code string, ofItem bool) {
+// itemFault tells a fault of one item, by its code, from one of its mailbox, which stays an error. An item that answers
+// with server errors, or as if there were no mailbox or it were closed, is at fault itself when the mailbox answers
+// beside it; else the mailbox's own answer is the fault.
+func (r *run) itemFault(ctx context.Context, p *progress, err error) (code string, _ error) {
 	switch graph.MeaningOf(err) {
 	case graph.NotFound:
-		return codeVanished, true
+		return codeVanished, nil
 	case graph.BadItem:
-		return graph.CodeOf(err), true
-	case graph.Transient, graph.Broken, graph.Bad:
-		if r.graph.ProbeMailbox(ctx, p.Custodian.ID) == nil {
-			return graph.CodeOf(err), true
+		return graph.CodeOf(err), nil
+	case graph.Transient, graph.Broken, graph.Bad, graph.Denied, graph.NoMailbox:
+		if err := r.graph.ProbeMailbox(ctx, p.Custodian.ID); err != nil {
+			return "", err
 		}
+		return graph.CodeOf(err), nil
 	}
-	return "", false
+	return "", err
 }

@@ -11,13 +11,10 @@ import (
 	"chainmail/handlers/spool"
 )
 
-// compressor keeps the encoders' memory from one item to the next, and nothing of the items.
-var compressor pack.Compressor
-
 // document makes an email's family of its native: the email, ready for the package. Its entries lie in buffers of the
 // lease. What the mail is never makes an error: what could not be read stands in the document's Errors; an error is the
 // spool's.
-func document(lease *spool.Lease, c capture.Custodian, it capture.Item, native *spool.Buffer) ([]pack.Document, error) {
+func document(compressor *pack.Compressor, lease *spool.Lease, c capture.Custodian, it capture.Item, native *spool.Buffer) ([]pack.Document, error) {
 	mail, err := mailfmt.Read(native.Open())
 	if err != nil {
 		return nil, err

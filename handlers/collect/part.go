@@ -40,21 +40,28 @@ func (r *run) ensurePart() *part {
 func (r *run) add(ctx context.Context, p *progress, it capture.Item, family []pack.Document, bytes int64) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.broken != nil {
+		return r.broken
+	}
 	err := r.write(family)
-	if errors.Is(err, pack.ErrFull) { // an item that a fresh package has room for
-		if err = r.closePart(ctx, false); err == nil {
-			err = r.write(family)
+	if errors.Is(err, pack.ErrFull) && r.part.writer.Documents() > 0 { // a fresh package may have room for it
+		if err := r.closePart(false); err != nil {
+			return err
 		}
+		err = r.write(family)
+	}
+	if errors.Is(err, pack.ErrFull) {
+		r.leaveOut(ctx, p, it, stageWrite, codeTooLarge)
+		return nil
 	}
 	if err != nil {
 		return fmt.Errorf("write package: %w", err)
 	}
 	delete(p.todo, it.Key())
-	p.tally.captured++
-	p.tally.bytes += bytes
+	p.count(tally{Captured: 1, Bytes: bytes})
 	r.begun = true
 	if w := r.part.writer; w.Entries() >= cmp.Or(r.Limits.Entries, maxEntries) || w.Bytes() >= cmp.Or(r.Limits.Bytes, maxBytes) {
-		return r.closePart(ctx, false)
+		return r.closePart(false)
 	}
 	return nil
 }
@@ -73,6 +80,15 @@ func (r *run) write(family []pack.Document) error {
 func (r *run) except(ctx context.Context, p *progress, it capture.Item, stage, code string) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.broken != nil {
+		return r.broken
+	}
+	r.leaveOut(ctx, p, it, stage, code)
+	return nil
+}
+
+// leaveOut puts an item into the exceptions. The lock is held.
+func (r *run) leaveOut(ctx context.Context, p *progress, it capture.Item, stage, code string) {
 	now := r.Now().UTC()
 	part := r.ensurePart()
 	part.exceptions = append(part.exceptions, capture.Exception{
@@ -80,17 +96,16 @@ func (r *run) except(ctx context.Context, p *progress, it capture.Item, stage, c
 		Attempts: 1, FirstSeen: now, LastSeen: now,
 	})
 	delete(p.todo, it.Key())
-	p.tally.excepted++
+	p.count(tally{Excepted: 1})
 	r.begun = true
 	r.log.WarnContext(ctx, "item excepted", "custodian", p.Custodian.Name(), "item", it.Key(), "stage", stage, "code", code)
-	return nil
 }
 
 // close ends the part being filled, or one without documents that only tells how far the custodians are.
-func (r *run) close(ctx context.Context, last bool) error {
+func (r *run) close(last bool) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.closePart(ctx, last)
+	return r.closePart(last)
 }
 
 // closePart is the closing protocol. A run may die between any two of its steps.
@@ -100,8 +115,18 @@ func (r *run) close(ctx context.Context, last bool) error {
 //  3. package, items, exceptions and seal are committed: a pure function of the record, repeatable by anyone;
 //  4. the row says that the part is closed.
 //
-// The lock is held.
-func (r *run) closePart(ctx context.Context, last bool) error {
+// It goes by the run's context, not by that of the mailbox whose item filled the part: a fault of that mailbox must not
+// break the protocol off. A run whose closing failed is broken and writes nothing more. The lock is held.
+func (r *run) closePart(last bool) error {
+	if r.broken == nil {
+		if err := r.tryClose(r.ctx, last); err != nil {
+			r.broken = fmt.Errorf("close part: %w", err)
+		}
+	}
+	return r.broken
+}
+
+func (r *run) tryClose(ctx context.Context, last bool) error {
 	rec, err := r.record(ctx, last)
 	if err != nil {
 		return err
@@ -116,7 +141,7 @@ func (r *run) closePart(ctx context.Context, last bool) error {
 	if err := r.closed(ctx, rec); err != nil {
 		return err
 	}
-	r.part = nil
+	r.part, r.ended = nil, last
 	for _, p := range r.custodians {
 		p.tally, p.fresh = tally{}, false
 	}

@@ -31,6 +31,7 @@ type record struct {
 	Exceptions    []capture.Exception `json:"exceptions,omitempty"`
 
 	Custodians []*progress `json:"custodians"`
+	Last       bool        `json:"last,omitempty"` // the chunk's last part: nothing comes after it
 
 	name string // of the record's own blob
 }
@@ -58,10 +59,10 @@ type open struct {
 // record ends the package and writes everything about the part into the state. The lock is held.
 func (r *run) record(ctx context.Context, last bool) (*record, error) {
 	part := r.ensurePart()
-	rec := &record{Format: recordFormat, Name: part.name, Custodians: r.custodians, Exceptions: part.exceptions}
+	rec := &record{Format: recordFormat, Name: part.name, Custodians: r.custodians, Last: last, Exceptions: part.exceptions}
 	rec.name = fmt.Sprintf("records/%s/%s/%05d-%d-%s/record.json", r.source.Name, r.batch.ID, part.name.Lane, part.name.Part, r.work.Run)
 	var items, exceptions []byte
-	if part.writer != nil {
+	if part.writer != nil && part.writer.Documents() > 0 {
 		pkg, rows, err := part.writer.Close()
 		if err == nil {
 			err = part.blocks.Flush()
@@ -128,7 +129,8 @@ func (r *run) todo() ([]byte, error) {
 }
 
 // seal describes the part: its files, and each custodian that it tells something new of. The last part of a chunk also
-// names those that failed for good.
+// names those that failed for good. Who has no object id yet is named once it is certain that they will get none: a
+// custodian has one name in all seals of a batch.
 func (r *run) seal(rec *record, last bool) pack.Seal {
 	s := pack.Seal{
 		Source: r.source.Name, Batch: r.batch.ID, Lane: rec.Name.Lane, Part: rec.Name.Part,
@@ -136,12 +138,14 @@ func (r *run) seal(rec *record, last bool) pack.Seal {
 		Custodians: []pack.SealCustodian{},
 	}
 	for _, p := range r.custodians {
-		if !p.fresh && p.tally == (tally{}) && !(last && p.Status == capture.Failed) {
+		failed := p.Status != capture.Collected && p.Status != capture.Excluded
+		news := p.fresh && !(failed && p.Custodian.ID == "") || p.tally != (tally{})
+		if !news && !(last && failed) {
 			continue
 		}
 		s.Custodians = append(s.Custodians, pack.SealCustodian{
 			ID: p.Custodian.Name(), Identifier: p.Custodian.Identifier, Status: p.Status, Reason: p.Reason,
-			Found: p.tally.found, Captured: p.tally.captured, Excepted: p.tally.excepted, Bytes: p.tally.bytes,
+			Found: p.tally.Found, Captured: p.tally.Captured, Excepted: p.tally.Excepted, Bytes: p.tally.Bytes,
 		})
 	}
 	return s
@@ -169,7 +173,7 @@ func (r *run) resume(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	r.custodians = rec.Custodians
+	r.custodians, r.ended = rec.Custodians, rec.Last
 	body, _, err := r.State.Open(ctx, recordDir(name)+"todo.jsonl")
 	if err != nil {
 		return fmt.Errorf("read record: %w", err)

@@ -3,7 +3,9 @@ package collect
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -32,29 +34,42 @@ type run struct {
 	custodians []*progress
 	part       *part // being filled; nil between parts
 	begun      bool  // something was done: the budget may end the run now
+	ended      bool  // the chunk's last part is closed
+	broken     error // why a part could not be closed: the run is over
 }
 
 // progress is how far the chunk got with one custodian: what a record keeps between parts.
 type progress struct {
 	Custodian capture.Custodian       `json:"custodian"`
 	Status    capture.CustodianStatus `json:"status"`
-	Reason    string                  `json:"reason,omitempty"` // of an exclusion, or the code of a failure
-	Listed    bool                    `json:"listed"`           // discovery is done: what is still to fetch stands in the record
-	Due       time.Time               `json:"due,omitzero"`     // Graph asked to come back not before
+	Reason    string                  `json:"reason,omitempty"`   // of an exclusion, or the code of a failure
+	Listed    bool                    `json:"listed"`             // discovery is done: what is still to fetch stands in the record
+	Attempts  int                     `json:"attempts,omitempty"` // that failed; the retry policy counts them
+	Due       time.Time               `json:"due,omitzero"`       // not before: Graph or the retry policy asks so
+	Total     tally                   `json:"total"`              // of all parts
 
 	todo  map[string]capture.Item // by item key, what is still to fetch
 	tally tally                   // of the part being filled
 	fresh bool                    // the status changed since the last closed part
 }
 
-// tally is a custodian's share of one part; see seal.json.
+// tally is a custodian's share of a part; see seal.json.
 type tally struct {
-	found, captured, excepted int
-	bytes                     int64
+	Found    int   `json:"found"`
+	Captured int   `json:"captured"`
+	Excepted int   `json:"excepted"`
+	Bytes    int64 `json:"bytes"`
 }
 
-func (p *progress) settled() bool {
-	return p.Status == capture.Collected || p.Status == capture.Excluded
+func (t tally) plus(u tally) tally {
+	return tally{t.Found + u.Found, t.Captured + u.Captured, t.Excepted + u.Excepted, t.Bytes + u.Bytes}
+}
+
+func (p *progress) count(t tally) { p.tally, p.Total = p.tally.plus(t), p.Total.plus(t) }
+
+// over reports whether the custodian gets no further turn: collected, excluded, or out of attempts.
+func (p *progress) over(policy []time.Duration) bool {
+	return p.Status == capture.Collected || p.Status == capture.Excluded || p.Status == capture.Failed && p.Attempts > len(policy)
 }
 
 // mailboxesAtOnce is how many mailboxes a run reads side by side. Graph's limits are per mailbox; the spool's budget
@@ -64,16 +79,19 @@ const (
 	itemsAtOnce     = 4 // Graph's limit for a mailbox
 )
 
-// collect works through the custodians that are not settled. Only a fault that concerns the whole run is an error; a
+// collect works through the custodians whose turn it is. Only a fault that concerns the whole run is an error; a
 // mailbox's own faults are kept in its progress.
-func (r *run) collect(ctx context.Context) error {
-	if r.work.Chunk.Value.Final || r.overtime() {
+func (r *run) collect(ctx context.Context) (err error) {
+	if r.over() {
 		return nil
+	}
+	if r.graph, err = r.Collector.Graph(r.source); err != nil {
+		return fmt.Errorf("sign in: %w", err)
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(mailboxesAtOnce)
 	for _, p := range r.custodians {
-		if p.settled() || p.Due.After(r.Now()) {
+		if p.over(r.source.RetryPolicy) || p.Due.After(r.Now()) {
 			continue
 		}
 		if r.spent() || ctx.Err() != nil {
@@ -92,6 +110,9 @@ func (r *run) spent() bool {
 	return r.begun && r.Now().Sub(r.began) >= r.Budget
 }
 
+// over reports whether the chunk gets no further turn: it is out of attempts or time, or its last part is closed.
+func (r *run) over() bool { return r.work.Chunk.Value.Final || r.overtime() || r.ended }
+
 func (r *run) overtime() bool {
 	return r.Now().Sub(r.work.Chunk.Value.Started) >= r.source.JobTimeout
 }
@@ -99,23 +120,31 @@ func (r *run) overtime() bool {
 // custodian collects one mailbox as far as the budget allows.
 func (r *run) custodian(ctx context.Context, p *progress) error {
 	began := r.Now()
-	r.set(p, capture.Collecting, "")
-	err := r.discover(ctx, p)
+	r.set(p, capture.Collecting, "", time.Time{})
+	reason, err := r.resolve(ctx, p)
+	if reason != "" {
+		r.set(p, capture.Excluded, reason, time.Time{})
+		return nil
+	}
+	if err == nil {
+		err = r.discover(ctx, p)
+	}
 	if err == nil {
 		err = r.fetch(ctx, p)
 	}
-	var fault *graph.Error
-	if err != nil && (ctx.Err() != nil || !errors.As(err, &fault)) {
-		return err
-	}
 	r.mu.Lock()
-	left := len(p.todo)
+	left, broken := len(p.todo), r.broken
 	r.mu.Unlock()
+	var fault *graph.Error
 	switch {
+	case broken != nil: // of several items that failed at once, the first may have told of the mailbox alone
+		return broken
+	case err != nil && (ctx.Err() != nil || !errors.As(err, &fault)):
+		return err
 	case err != nil:
 		r.judge(ctx, p, err)
 	case left == 0:
-		r.set(p, capture.Collected, "")
+		r.set(p, capture.Collected, "", time.Time{})
 		r.report(ctx, p, r.Now().Sub(began))
 	}
 	return nil
@@ -126,101 +155,110 @@ const slow = time.Minute
 
 func (r *run) report(ctx context.Context, p *progress, took time.Duration) {
 	r.mu.Lock()
-	t := p.tally
+	t := p.Total
 	r.mu.Unlock()
-	if t.found+t.captured > 0 || took > slow {
+	if t.Found > 0 || took > slow {
 		r.log.InfoContext(ctx, "custodian collected", "custodian", p.Custodian.Name(),
-			"found", t.found, "captured", t.captured, "excepted", t.excepted, "bytes", t.bytes, "ms", took.Milliseconds())
+			"found", t.Found, "captured", t.Captured, "excepted", t.Excepted, "bytes", t.Bytes, "ms", took.Milliseconds())
 	}
 }
 
-func (r *run) set(p *progress, s capture.CustodianStatus, reason string) {
+func (r *run) set(p *progress, s capture.CustodianStatus, reason string, due time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	p.Status, p.Reason, p.Due = s, reason, time.Time{}
+	p.Status, p.Reason, p.Due = s, reason, due
 	p.fresh = p.fresh || s != capture.Collecting
 }
 
-// judge turns a mailbox's fault into its status: excluded where the mailbox is not to be had, else failed until the next
-// attempt. A throttled mailbox waits, which is no failure.
+// leastWait is how long a throttled mailbox is left alone at least, wherever it asks for less: the run has been patient
+// with it already.
+const leastWait = time.Minute
+
+// judge turns a mailbox's fault into its status: excluded where the mailbox is not to be had, else failed until the retry
+// policy lets it try again. A throttled mailbox waits, which is no failure. Where items were found already the mailbox is
+// owed: it fails, and is not excluded.
 func (r *run) judge(ctx context.Context, p *progress, err error) {
-	m := graph.MeaningOf(err)
-	switch m {
-	case graph.NoMailbox:
-		r.set(p, capture.Excluded, capture.ReasonNoMailbox)
-	case graph.Denied:
-		r.set(p, capture.Excluded, capture.ReasonDenied)
-	case graph.NotFound:
-		r.set(p, capture.Excluded, capture.ReasonNotFound)
-	default:
-		r.set(p, capture.Failed, string(m))
-		if m == graph.Throttled {
-			r.mu.Lock()
-			p.Status, p.Due = capture.Waiting, graph.Until(err)
-			r.mu.Unlock()
+	now, m := r.Now().UTC(), graph.MeaningOf(err)
+	switch reason := exclusion(m); {
+	case reason != "" && !p.Listed:
+		r.set(p, capture.Excluded, reason, time.Time{})
+	case m == graph.Throttled:
+		due := now.Add(leastWait)
+		if until := graph.Until(err).UTC(); until.After(due) {
+			due = until
 		}
+		r.set(p, capture.Waiting, string(m), due)
+	default:
+		r.set(p, capture.Failed, string(m), r.retry(p, now))
 	}
 	r.log.WarnContext(ctx, "custodian failed", "custodian", p.Custodian.Name(), "status", string(p.Status), "reason", p.Reason, "error", err)
 }
 
-// verdict says what becomes of the chunk after a run.
-type verdict struct {
-	closed, wait, final bool
-	attempts            int
-	due                 time.Time
+// retry counts a failed attempt, and gives the time of the next; zero when there is none.
+func (r *run) retry(p *progress, now time.Time) time.Time {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	p.Attempts++
+	if p.Attempts > len(r.source.RetryPolicy) {
+		return time.Time{}
+	}
+	return now.Add(r.source.RetryPolicy[p.Attempts-1])
 }
 
-// verdict looks at the custodians: all settled closes the chunk; failed ones wait for the next attempt by the retry
-// policy, throttled ones until Graph lets them in; and a chunk that is out of attempts or time is closed with what it has.
+// exclusion is the reason for which a mailbox that answers so is excluded; empty: it is not.
+func exclusion(m graph.Meaning) string {
+	switch m {
+	case graph.NoMailbox:
+		return capture.ReasonNoMailbox
+	case graph.Denied:
+		return capture.ReasonDenied
+	case graph.NotFound:
+		return capture.ReasonNotFound
+	}
+	return ""
+}
+
+// verdict says what becomes of the chunk after a run. One that neither is closed nor waits goes on at once.
+type verdict struct {
+	closed, wait bool
+	due          time.Time // while it waits
+}
+
+// verdict looks at the custodians: when all are over the chunk is closed; when those that are left must wait it is due
+// with the first of them; and a chunk that is out of attempts or time is closed with what it has.
 func (r *run) verdict() verdict {
-	chunk := r.work.Chunk.Value
-	v := verdict{attempts: chunk.Attempts}
-	failed, waiting, open := 0, 0, 0
+	open, due := 0, []time.Time(nil)
 	for _, p := range r.custodians {
 		switch {
-		case p.settled():
-		case p.Status == capture.Failed:
-			failed++
-		case p.Due.After(r.Now()):
-			waiting++
-			if v.due.IsZero() || p.Due.Before(v.due) {
-				v.due = p.Due
-			}
+		case p.over(r.source.RetryPolicy):
+		case p.Status == capture.Failed, p.Due.After(r.Now()):
+			due = append(due, p.Due)
 		default:
-			open++
+			open++ // the budget ended the run
 		}
 	}
-	over := chunk.Final || r.overtime()
 	switch {
-	case failed+waiting+open == 0:
-		v.closed = true
-	case over:
-		r.giveUp(chunk)
-		v.closed = true
-	case open > 0: // the budget ended the run: it goes on at once
-	case failed > 0:
-		v.attempts++
-		if v.attempts > len(r.source.RetryPolicy) {
-			v.closed = true
-			break
-		}
-		v.wait = true
-		v.due = r.Now().UTC().Add(r.source.RetryPolicy[v.attempts-1])
-	default:
-		v.wait = true
+	case open+len(due) == 0:
+		return verdict{closed: true}
+	case r.over():
+		r.giveUp()
+		return verdict{closed: true}
+	case open == 0:
+		due = append(due, r.work.Chunk.Value.Started.Add(r.source.JobTimeout)) // the chunk ends then, whoever still waits
+		return verdict{wait: true, due: slices.MinFunc(due, time.Time.Compare).UTC()}
 	}
-	return v
+	return verdict{}
 }
 
 // giveUp fails the custodians of a chunk that gets no further turn.
-func (r *run) giveUp(chunk ledger.Chunk) {
+func (r *run) giveUp() {
 	reason := "OutOfTime"
-	if chunk.Final {
+	if r.work.Chunk.Value.Final {
 		reason = "OutOfAttempts"
 	}
 	for _, p := range r.custodians {
-		if !p.settled() && p.Status != capture.Failed {
-			p.Status, p.Reason, p.fresh = capture.Failed, reason, true
+		if !p.over(r.source.RetryPolicy) && p.Status != capture.Failed {
+			p.Status, p.Reason, p.Due, p.fresh = capture.Failed, reason, time.Time{}, true
 		}
 	}
 }

@@ -1,9 +1,11 @@
 package graphtest
 
 import (
+	"bytes"
 	"compress/gzip"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -35,9 +37,16 @@ type partAnswer struct {
 	Body    any               `json:"body,omitempty"`
 }
 
+// errCut is a request whose client has gone: no rule is broken by that.
+var errCut = errors.New("request is cut")
+
 // readBatch reads and checks a batch. The error says what Graph would refuse.
 func readBatch(r *http.Request) ([]batchPart, error) {
-	body := io.Reader(r.Body)
+	raw, err := io.ReadAll(io.LimitReader(r.Body, 4<<20))
+	if err != nil {
+		return nil, errCut
+	}
+	body := io.Reader(bytes.NewReader(raw))
 	if r.Header.Get("Content-Encoding") == "gzip" {
 		z, err := gzip.NewReader(body)
 		if err != nil {
@@ -95,6 +104,9 @@ func (p batchPart) check(known map[string]bool) error {
 // come in the order in which they were ready.
 func (s *Server) runBatch(c *call, r *http.Request) *reply {
 	parts, err := readBatch(r)
+	if err == errCut {
+		return refuse(400, "BadRequest", "Invalid batch payload format.")
+	}
 	if err != nil {
 		return refuse(400, "BadRequest", "Invalid batch payload format.").breaks("batch: " + err.Error())
 	}
