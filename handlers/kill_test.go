@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -110,6 +111,38 @@ func TestAHandlerKilledAtFetchesLeavesTheSameEvidence(t *testing.T) {
 		t.Fatal("the handler was never killed")
 	}
 	w.checkAfterKills(day)
+}
+
+func TestAnItemThatKillsTheProcessIsExceptedAndTheOthersAreCaptured(t *testing.T) {
+	t.Parallel()
+	w, day := killWorld(t)
+	owed := w.truth.InScope(day, false)
+	maren := w.tenant.User("maren.oldenkamp@contoso.onmicrosoft.com")
+	killer := slices.IndexFunc(owed, func(i graphtest.TruthItem) bool { return i.UserID == maren.ID && i.Folder == "Inbox" })
+	deadly := owed[killer+2]
+	var deaths atomic.Int32
+	w.graph.OnRequest(func(r graphtest.Request) {
+		if r.Path == value && r.User == deadly.UserID && r.Item == deadly.ImmutableID {
+			deaths.Add(1)
+			w.host.Kill() // the item is not answered: the process dies while it is under way
+		}
+	})
+	w.start()
+	w.settle()
+	if n := deaths.Load(); n != 3 {
+		t.Errorf("the item killed the process %d times, want 3", n)
+	}
+	e := w.readEvidence()
+	w.checkCaptured(e, day)
+	kept, err := w.ledger.Exceptions(t.Context(), testSource)
+	if err != nil || len(kept) != 2 {
+		t.Fatalf("%d exceptions, %v", len(kept), err)
+	}
+	for _, x := range kept {
+		if (x.Item.GraphID == deadly.ImmutableID) != (x.Code == "Crashed") {
+			t.Errorf("an exception has the code %s", x.Code)
+		}
+	}
 }
 
 func TestTwoHostsSideBySideLeaveTheSameEvidence(t *testing.T) {

@@ -174,6 +174,12 @@ func (r *run) prepare(ctx context.Context) error {
 	if err := r.evidence.Ensure(ctx); err != nil {
 		return fmt.Errorf("open evidence: %w", err)
 	}
+	chunk := r.work.Chunk.Value
+	blob := fmt.Sprintf("watch/%s/%s/%05d.json", r.source.Name, r.batch.ID, chunk.Lane)
+	var err error
+	if r.watch, err = openWatch(ctx, r.State, blob, chunk.Deaths); err != nil {
+		return err
+	}
 	if r.work.Chunk.Value.Pending != "" {
 		if err := r.finishPending(ctx); err != nil {
 			return err

@@ -4,12 +4,15 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
 
 	"chainmail/handlers/capture"
 	"chainmail/handlers/graph"
+	"chainmail/handlers/pack"
+	"chainmail/handlers/spool"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -28,6 +31,11 @@ func (r *run) discover(ctx context.Context, p *progress) error {
 		r.listed(ctx, p, nil, nil)
 		return nil
 	}
+	end, err := r.watch.begin(ctx, p.work(""))
+	if err != nil {
+		return err
+	}
+	defer end()
 	q := graph.Query{Window: r.batch.Window(), Quick: r.source.QuickDiscovery, Drafts: r.source.Drafts}
 	found := map[string]capture.Item{}
 	var lost []graph.Unlisted
@@ -121,6 +129,12 @@ func (r *run) fetch(ctx context.Context, p *progress) error {
 		if ctx.Err() != nil || r.spent() {
 			break
 		}
+		if r.watch.killed(p.work(it.Key())) {
+			if err := r.except(ctx, p, it, stageRead, codeCrashed); err != nil {
+				return err
+			}
+			continue
+		}
 		g.Go(func() error { return r.item(ctx, p, it) })
 	}
 	return g.Wait()
@@ -143,13 +157,24 @@ func (r *run) owed(p *progress) []capture.Item {
 const (
 	codeVanished = "Vanished" // listed, and gone when it was to be fetched
 	codeTooLarge = "TooLarge" // no package has room for it
+	codeCrashed  = "Crashed"  // it killed the process, alone and three times
+	codePanic    = "Panic"    // reading it ended in a panic
 	stageList    = "list"
 	stageFetch   = "fetch"
+	stageRead    = "read"
 	stageWrite   = "write"
 )
 
+// work names a piece of work on the mailbox for the watch: an item by its key, the listing by an empty one.
+func (p *progress) work(item string) string { return p.Custodian.Name() + "/" + item }
+
 // item captures one item, or records why it cannot be had. Only a fault of the mailbox is an error.
 func (r *run) item(ctx context.Context, p *progress, it capture.Item) error {
+	end, err := r.watch.begin(ctx, p.work(it.Key()))
+	if err != nil {
+		return err
+	}
+	defer end()
 	lease, err := r.Spool.Acquire(ctx, estimate(it.Size))
 	if err != nil {
 		return err
@@ -163,11 +188,26 @@ func (r *run) item(ctx context.Context, p *progress, it capture.Item) error {
 		}
 		return r.except(ctx, p, it, stageFetch, code)
 	}
-	family, err := document(&r.compressor, lease, p.Custodian, it, native)
-	if err != nil {
+	family, panicked, err := r.read(ctx, lease, p.Custodian, it, native)
+	switch {
+	case panicked:
+		return r.except(ctx, p, it, stageRead, codePanic)
+	case err != nil:
 		return err
 	}
 	return r.add(ctx, p, it, family, native.Size())
+}
+
+// read makes a family of an item's native. A panic costs that item, not the process with everything that it does besides.
+func (r *run) read(ctx context.Context, lease *spool.Lease, c capture.Custodian, it capture.Item, native *spool.Buffer) (family []pack.Document, panicked bool, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			panicked = true
+			r.log.ErrorContext(ctx, "reading panicked", "item", it.Key(), "value", fmt.Sprintf("%T", v), "stack", string(debug.Stack()))
+		}
+	}()
+	family, err = document(&r.compressor, lease, c, it, native)
+	return family, false, err
 }
 
 // estimate is the room that an item takes in the spool: as MIME, a third larger than Exchange's own account of it, and

@@ -29,6 +29,7 @@ type run struct {
 	graph    *graph.Client
 	evidence *vault.Container
 	began    time.Time
+	watch    *watch
 
 	mu         sync.Mutex // guards what follows, and the custodians' fields
 	custodians []*progress
@@ -120,6 +121,10 @@ func (r *run) overtime() bool {
 // custodian collects one mailbox as far as the budget allows.
 func (r *run) custodian(ctx context.Context, p *progress) error {
 	began := r.Now()
+	if r.watch.killed(p.work("")) {
+		r.crashed(ctx, p)
+		return nil
+	}
 	r.set(p, capture.Collecting, "", time.Time{})
 	reason, err := r.resolve(ctx, p)
 	if reason != "" {
@@ -148,6 +153,15 @@ func (r *run) custodian(ctx context.Context, p *progress) error {
 		r.report(ctx, p, r.Now().Sub(began))
 	}
 	return nil
+}
+
+// crashed fails a custodian whose listing kills the process, without a further turn.
+func (r *run) crashed(ctx context.Context, p *progress) {
+	r.mu.Lock()
+	p.Attempts = len(r.source.RetryPolicy) + 1
+	r.mu.Unlock()
+	r.set(p, capture.Failed, codeCrashed, time.Time{})
+	r.log.ErrorContext(ctx, "custodian failed", "custodian", p.Custodian.Name(), "status", string(capture.Failed), "reason", codeCrashed)
 }
 
 // slow is the time from which a custodian without items is worth a log line.

@@ -18,8 +18,6 @@ func at(path string) func(graphtest.Request) bool {
 	return func(r graphtest.Request) bool { return r.Path == "GET "+path }
 }
 
-func all(graphtest.Request) bool { return true }
-
 const (
 	listPath  = "/users/{id}/mailFolders/{id}/messages"
 	valuePath = "/users/{id}/messages/{id}/$value"
