@@ -19,7 +19,7 @@ import (
 func discovered(t *testing.T, client *graph.Client, u *graphtest.User, s settings.Source) map[string]capture.Item {
 	t.Helper()
 	three := ledger.Batch{Start: day().Start, End: day().Start.AddDate(0, 0, 3)}
-	r := &run{Collector: &Collector{}, source: s, batch: three, graph: client}
+	r := &run{Collector: &Collector{}, source: s, batch: three, graph: client, watch: &watch{}}
 	p := &progress{Custodian: custodianOf(u, 0)}
 	err := r.discover(t.Context(), p)
 	for n := 0; err != nil && n < 20 && graph.MeaningOf(err) != ""; n++ { // as the retry policy has it

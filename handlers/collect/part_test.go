@@ -58,6 +58,7 @@ func (w *world) taken(c *Collector) *run {
 	work, err := c.Ledger.Take(w.Context(), w.first(), "run-1", now, now.Add(time.Hour))
 	must(w.T, err)
 	r := &run{
+		watch:     &watch{},
 		Collector: c, ctx: w.Context(), log: w.logger(), batch: w.row(), work: &work, began: now,
 		source: settings.Source{Name: testSource, Container: "evidence", ControlNumberPrefix: "TEST", RetryPolicy: []time.Duration{time.Minute}},
 	}

@@ -63,6 +63,7 @@ func TestWhatBecomesOfAChunkAfterARun(t *testing.T) {
 			tt.chunk.Started = started
 		}
 		r := &run{
+			watch:     &watch{},
 			Collector: &Collector{Now: func() time.Time { return now }}, ended: tt.ended,
 			source: settings.Source{JobTimeout: 24 * time.Hour, RetryPolicy: []time.Duration{time.Minute, time.Hour}},
 			work:   &ledger.Work{Chunk: ledger.Row[ledger.Chunk]{Value: tt.chunk}},
@@ -126,6 +127,7 @@ func TestAFaultOfAMailboxBecomesItsStatus(t *testing.T) {
 		},
 	} {
 		r := &run{
+			watch:     &watch{},
 			Collector: &Collector{Now: func() time.Time { return now }}, log: slog.New(slog.DiscardHandler),
 			source: settings.Source{RetryPolicy: policy},
 		}
