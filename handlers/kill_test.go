@@ -101,7 +101,7 @@ func TestAHandlerKilledAtFetchesLeavesTheSameEvidence(t *testing.T) {
 		if r.Path != value {
 			return
 		}
-		if n := fetches.Add(1); n == 5 || n == 20 || n == 35 {
+		if n := fetches.Add(1); n == 5 || n == 20 { // a third death could be laid to an item that it happens to meet alone
 			go w.host.Kill() // the request itself stays in flight
 		}
 	})
