@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -315,12 +316,12 @@ func TestHooksDecideWhatBecomesOfARequest(t *testing.T) {
 			account := storagetest.New(t)
 			p := account.Proxy(t)
 			direct := newContainer(t, account.ConnectionString(), "state")
-			ran := false
+			var ran atomic.Bool
 			p.OnRequest(func(op storagetest.Op) storagetest.Action {
 				if op.Verb != "Put Blob" || op.N != 1 {
 					return storagetest.Pass
 				}
-				return row.action(func() { ran = true })
+				return row.action(func() { ran.Store(true) })
 			})
 			c := containerOf(t, p.ConnectionString(), "state")
 			err := upload(c, "b", "x")
@@ -332,8 +333,8 @@ func TestHooksDecideWhatBecomesOfARequest(t *testing.T) {
 				t.Errorf("put blob: %v, want %d ServerBusy", err, row.status)
 			}
 			_, err = direct.NewBlobClient("b").GetProperties(t.Context(), nil)
-			if stored := err == nil; stored != row.stored || ran != row.ran {
-				t.Errorf("stored = %v, ran = %v, want %v, %v", stored, ran, row.stored, row.ran)
+			if stored := err == nil; stored != row.stored || ran.Load() != row.ran {
+				t.Errorf("stored = %v, ran = %v, want %v, %v", stored, ran.Load(), row.stored, row.ran)
 			}
 			if err := upload(c, "b", "y"); err != nil {
 				t.Errorf("second write: %v", err)
