@@ -7,7 +7,6 @@
 package collect
 
 import (
-	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -225,24 +224,8 @@ func (r *run) snapshot(ctx context.Context) ([]capture.Custodian, error) {
 	if err := json.Unmarshal(data, &all); err != nil {
 		return nil, fmt.Errorf("read snapshot of custodians: %w", err)
 	}
-	return distinct(all), nil
-}
-
-// distinct leaves a mailbox to one custodian, the first that can be collected, and takes the object id from the others:
-// names in paths and seals are ids, and a seal's counts and statuses hold for one custodian.
-func distinct(all []capture.Custodian) []capture.Custodian {
-	owner := map[string]int{}
-	for i, c := range all {
-		if j, taken := owner[c.ID]; !taken || all[j].Reason != "" && c.Reason == "" {
-			owner[c.ID] = i
-		}
-	}
-	for i := range all {
-		if c := &all[i]; c.ID != "" && owner[c.ID] != i {
-			c.ID, c.Reason = "", cmp.Or(c.Reason, capture.ReasonDuplicate)
-		}
-	}
-	return all
+	capture.NameMailboxesOnce(all)
+	return all, nil
 }
 
 // end closes the last part of the run, if there is anything to tell. A chunk's end always has something: the final

@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -212,7 +211,7 @@ func (p *Planner) batch(ctx context.Context, s settings.Source, w capture.Window
 			b.Lanes.V = append(b.Lanes.V, c.Lane)
 		}
 	}
-	nameOnce(custodians)
+	capture.NameMailboxesOnce(custodians)
 	slices.Sort(b.Lanes.V)
 	b.Lanes.V = slices.Compact(b.Lanes.V)
 	b.Custodians = len(custodians)
@@ -227,27 +226,4 @@ func (p *Planner) batch(ctx context.Context, s settings.Source, w capture.Window
 		return b, fmt.Errorf("keep snapshot of custodians: %w", err)
 	}
 	return b, nil
-}
-
-// nameOnce makes sure that a mailbox stands once among a batch's custodians, by whoever can be collected: evidence names
-// custodians by their mailbox, and nobody may read it twice. The others are excluded, and named without it. Two
-// individuals have one mailbox when a list names it twice, or when one took the other's place within the period; whose
-// other is not in the batch is no duplicate in it.
-func nameOnce(custodians []capture.Custodian) {
-	owner := map[string]int{}
-	for i, c := range custodians {
-		if j, taken := owner[c.ID]; !taken || custodians[j].Reason != "" && c.Reason == "" {
-			owner[c.ID] = i
-		}
-	}
-	for i := range custodians {
-		c := &custodians[i]
-		switch {
-		case c.ID == "":
-		case owner[c.ID] != i:
-			c.ID, c.Reason = "", cmp.Or(c.Reason, capture.ReasonDuplicate)
-		case c.Reason == capture.ReasonDuplicate:
-			c.Reason = ""
-		}
-	}
 }

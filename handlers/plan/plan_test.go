@@ -332,7 +332,7 @@ func TestAMailboxStandsOnceInABatch(t *testing.T) {
 			[]capture.Custodian{c("a", "", denied), c("b", "1", "")}},
 	} {
 		got := slices.Clone(tt.custodians)
-		if nameOnce(got); !reflect.DeepEqual(got, tt.want) {
+		if capture.NameMailboxesOnce(got); !reflect.DeepEqual(got, tt.want) {
 			t.Errorf("%s: %+v, want %+v", tt.name, got, tt.want)
 		}
 	}
