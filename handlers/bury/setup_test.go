@@ -1,15 +1,12 @@
 package bury
 
 import (
-	"bytes"
-	"encoding/json"
-	"log/slog"
-	"strings"
 	"testing"
 	"time"
 
 	"chainmail/handlers/capture"
 	"chainmail/handlers/config"
+	"chainmail/handlers/graph/graphtest"
 	"chainmail/handlers/ledger"
 	"chainmail/handlers/vault"
 	"chainmail/handlers/vault/storagetest"
@@ -27,14 +24,14 @@ type world struct {
 	proxy  *storagetest.Proxy
 	burier *Burier
 	ledger *ledger.Ledger
-	log    *bytes.Buffer
+	log    *graphtest.Log
 	now    time.Time
 }
 
 // newWorld has a source with two retries, after ten minutes and an hour, and two batches; lane 0 was given the first one.
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{T: t, log: &bytes.Buffer{}, now: time.Date(2026, 3, 5, 12, 0, 0, 0, time.UTC)}
+	w := &world{T: t, log: graphtest.NewLog(t), now: time.Date(2026, 3, 5, 12, 0, 0, 0, time.UTC)}
 	account := storagetest.New(t)
 	w.proxy = account.Proxy(t)
 	blobs, book := open(t, account.ConnectionString())
@@ -44,7 +41,7 @@ func newWorld(t *testing.T) *world {
 		must(t, blobs.Container(name).Ensure(t.Context()))
 	}
 	blobs, book = open(t, w.proxy.ConnectionString())
-	log, now := slog.New(slog.NewJSONHandler(w.log, nil)), func() time.Time { return w.now }
+	log, now := w.log.Logger(), func() time.Time { return w.now }
 	w.burier = &Burier{Ledger: book, Log: log, Now: now, Config: &config.Store{
 		Written: blobs.Container("config"), State: blobs.Container("state"), Evidence: blobs.Container, Ledger: book,
 		Lookup: func(string) (string, bool) { return "", false }, Log: log, Now: now,
@@ -113,13 +110,7 @@ func (w *world) bury(text string) []map[string]any {
 	w.Helper()
 	w.log.Reset()
 	must(w.T, w.burier.Run(w.Context(), []byte(text)))
-	var events []map[string]any
-	for line := range strings.Lines(w.log.String()) {
-		var event map[string]any
-		must(w.T, json.Unmarshal([]byte(line), &event))
-		events = append(events, event)
-	}
-	return events
+	return w.log.Events("")
 }
 
 func message(batch string) string {

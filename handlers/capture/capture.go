@@ -90,6 +90,9 @@ type Custodian struct {
 	ID     string `json:"id"`               // object id of the mailbox's user; empty when it could not be resolved
 	Lane   int    `json:"lane"`             // for life
 	Reason string `json:"reason,omitempty"` // why the custodian is excluded; empty: can be collected
+
+	// Archive says that the mailbox is known to have an archive mailbox, which Graph does not give; false says nothing.
+	Archive bool `json:"archive,omitempty"`
 }
 
 // Name is the custodian's name in paths and logs: the object id, or for one that has none a key of the identifier,

@@ -18,7 +18,7 @@ func NameMailboxesOnce(custodians []Custodian) {
 		switch {
 		case c.ID == "":
 		case owner[c.ID] != i:
-			c.ID, c.Reason = "", cmp.Or(c.Reason, ReasonDuplicate)
+			c.ID, c.Archive, c.Reason = "", false, cmp.Or(c.Reason, ReasonDuplicate)
 		case c.Reason == ReasonDuplicate:
 			c.Reason = ""
 		}

@@ -1,10 +1,12 @@
-// Package chain seals batches: from the seals of its parts alone it makes a batch's manifest, links it to the source's
-// manifest before it, and publishes it. Planner and collector both call it; doing it twice is harmless.
+// Package chain seals batches: from the seals of its parts and the snapshot of its custodians alone it makes a batch's
+// manifest, links it to the source's manifest before it, and publishes it. Planner and collector both call it; doing it
+// twice is harmless.
 package chain
 
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -124,13 +126,17 @@ func (c *Chain) publish(ctx context.Context, s settings.Source, b ledger.Row[led
 	return c.Ledger.Publish(ctx, s.Name, b)
 }
 
-// manifest describes the batch from the seals of its parts, without its place in the chain.
+// manifest describes the batch from the seals of its parts and the snapshot of its custodians, without its place in the chain.
 func (c *Chain) manifest(ctx context.Context, s settings.Source, b ledger.Batch, chunks []ledger.Row[ledger.Chunk]) (pack.Manifest, error) {
 	m := pack.Manifest{
 		App: c.App, Source: s.Name, Batch: b.ID, Start: b.Start, End: b.End, Reason: b.Reason, ConfigSHA256: b.ConfigSHA256,
 		Status: capture.Completed, Coverage: coverage(s),
 	}
 	seals, err := c.seals(ctx, s, b, chunks)
+	if err != nil {
+		return m, err
+	}
+	archives, err := c.archives(ctx, b)
 	if err != nil {
 		return m, err
 	}
@@ -165,6 +171,7 @@ func (c *Chain) manifest(ctx context.Context, s settings.Source, b ledger.Batch,
 			}
 		}
 	}
+	m.Coverage = append(m.Coverage, archives...)
 	if n := b.Custodians - len(custodians); n != 0 { // nobody may be missing without a word, whatever went wrong
 		m.Status = capture.CompletedWithErrors
 		m.Coverage = append(m.Coverage, pack.Coverage{
@@ -172,6 +179,34 @@ func (c *Chain) manifest(ctx context.Context, s settings.Source, b ledger.Batch,
 		})
 	}
 	return m, nil
+}
+
+// archives says of each custodian whose mailbox is known to have an archive beside it that the archive is not covered.
+func (c *Chain) archives(ctx context.Context, b ledger.Batch) ([]pack.Coverage, error) {
+	if b.Snapshot == "" {
+		return nil, nil // the batch has no custodians
+	}
+	data, err := c.State.Get(ctx, b.Snapshot)
+	if err != nil {
+		return nil, fmt.Errorf("read snapshot of custodians: %w", err)
+	}
+	if pack.Sum(data) != b.SnapshotSHA256 {
+		return nil, errors.New("read snapshot of custodians: its hash is not the batch's")
+	}
+	var custodians []capture.Custodian
+	if err := json.Unmarshal(data, &custodians); err != nil {
+		return nil, fmt.Errorf("read snapshot of custodians: %w", err)
+	}
+	var all []pack.Coverage
+	for _, k := range custodians {
+		if k.Archive {
+			all = append(all, pack.Coverage{
+				Custodian: k.Name(), Scope: "archive mailbox",
+				Reason: "it has an archive mailbox, which Microsoft Graph does not give; collect it by a source of its own",
+			})
+		}
+	}
+	return all, nil
 }
 
 // account is what all the seals of a batch say of a custodian: the last word on the status, and the sums.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"chainmail/handlers/capture"
+	"chainmail/handlers/graph/graphtest"
 	"chainmail/handlers/pack"
 	"chainmail/handlers/settings"
 	"chainmail/handlers/vault/storagetest"
@@ -62,7 +63,7 @@ func TestAManifestTellsTheWholeBatch(t *testing.T) {
 		got.Reason != "window" || got.ConfigSHA256 != strings.Repeat("a", 64) || got.Sequence != 1 || got.PreviousManifestSHA256 != "" {
 		t.Errorf("the manifest is %+v", got)
 	}
-	if n := strings.Count(w.logged(), `"msg":"batch sealed"`); n != 1 || !strings.Contains(w.logged(), `"sequence":1,"manifestSha256":"`) {
+	if n := strings.Count(w.log.String(), `"msg":"batch sealed"`); n != 1 || !strings.Contains(w.log.String(), `"sequence":1,"manifestSha256":"`) {
 		t.Errorf("the seal is logged %d times", n)
 	}
 }
@@ -144,7 +145,7 @@ func TestABatchIsNotSealedBeforeItsLastChunkIsClosed(t *testing.T) {
 	if done || err != nil || proxy.Writes() != 0 {
 		t.Errorf("Finish() = %v, %v after %d writes, want nothing", done, err, proxy.Writes())
 	}
-	if done, err := c.Finish(t.Context(), source, "20200101000000UTC-20200102000000UTC"); done || err == nil {
+	if done, err := c.Finish(t.Context(), source, "20200101000000UTC-20200102000000UTC"); done || w.log.Error(err) == nil {
 		t.Errorf("Finish() of an unknown batch = %v, %v, want an error", done, err)
 	}
 }
@@ -195,7 +196,7 @@ func TestRivalsKeepTheChainUnbroken(t *testing.T) {
 		}
 		rivals.Wait()
 		w.checkChain(batches...)
-		if n := strings.Count(w.logged(), `"msg":"batch sealed"`); n < 3 {
+		if n := strings.Count(w.log.String(), `"msg":"batch sealed"`); n < 3 {
 			t.Errorf("%d seals are logged, want one a batch", n)
 		}
 	}
@@ -223,7 +224,7 @@ func TestAFinishCutAtAnyWriteIsMadeGood(t *testing.T) {
 				w.finish(fresh, other)
 				w.finish(fresh, batch)
 				w.checkChain(batch, other)
-				if n := strings.Count(w.logged(), `"batch":"`+batch); n == 0 {
+				if n := strings.Count(w.log.String(), `"batch":"`+batch); n == 0 {
 					t.Error("the log does not tell of the sealed batch")
 				}
 			})
@@ -254,7 +255,7 @@ func (w *world) cut(batch string, n int, after bool) {
 	if err == nil {
 		w.Fatalf("Finish() = nil after %d writes: it was not cut", writes.Load())
 	}
-	w.checkSilence(err.Error())
+	_ = w.log.Error(err)
 }
 
 // TestWhatIsNotAsTheChainNamesItIsNotPublished spoils what Finish reads.
@@ -284,7 +285,7 @@ func TestWhatIsNotAsTheChainNamesItIsNotPublished(t *testing.T) {
 			must(w.T, w.evidence.Put(w.Context(), n.Seal(), data))
 		}},
 		"a damaged seal": {0, func(w *world, batch string) {
-			must(w.T, w.evidence.Put(w.Context(), pack.Name{Source: source.Name, Batch: batch, Part: 1}.Seal(), []byte(canary)))
+			must(w.T, w.evidence.Put(w.Context(), pack.Name{Source: source.Name, Batch: batch, Part: 1}.Seal(), []byte(graphtest.Canary+"@contoso.example")))
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -300,7 +301,7 @@ func TestWhatIsNotAsTheChainNamesItIsNotPublished(t *testing.T) {
 			if done || err == nil {
 				t.Fatalf("Finish() = %v, %v, want an error", done, err)
 			}
-			w.checkSilence(err.Error())
+			_ = w.log.Error(err)
 			if _, published := w.names(t.Context())[pack.ManifestName(source.Name, batch)]; published {
 				t.Error("a manifest is published")
 			}

@@ -221,8 +221,8 @@ func (r *run) snapshot(ctx context.Context) ([]capture.Custodian, error) {
 		return nil, errors.New("read snapshot of custodians: its hash is not the batch's")
 	}
 	var all []capture.Custodian
-	if err := json.Unmarshal(data, &all); err != nil {
-		return nil, fmt.Errorf("read snapshot of custodians: %w", err)
+	if err := json.Unmarshal(data, &all); err != nil { // whose text may quote an individual
+		return nil, fmt.Errorf("read snapshot of custodians: it is damaged (%T)", err)
 	}
 	capture.NameMailboxesOnce(all)
 	return all, nil

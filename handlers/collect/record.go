@@ -158,8 +158,8 @@ func (r *run) load(ctx context.Context, name string) (*record, error) {
 		return nil, fmt.Errorf("read record: %w", err)
 	}
 	rec := &record{name: name}
-	if err := json.Unmarshal(data, rec); err != nil {
-		return nil, fmt.Errorf("read record: %w", err)
+	if err := json.Unmarshal(data, rec); err != nil { // whose text may quote a mail
+		return nil, fmt.Errorf("read record: it is damaged (%T)", err)
 	}
 	if rec.Format != recordFormat {
 		return nil, fmt.Errorf("read record: its format is %q, this app reads %q", rec.Format, recordFormat)

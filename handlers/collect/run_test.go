@@ -1,12 +1,12 @@
 package collect
 
 import (
-	"log/slog"
 	"testing"
 	"time"
 
 	"chainmail/handlers/capture"
 	"chainmail/handlers/graph"
+	"chainmail/handlers/graph/graphtest"
 	"chainmail/handlers/ledger"
 	"chainmail/handlers/settings"
 )
@@ -128,7 +128,7 @@ func TestAFaultOfAMailboxBecomesItsStatus(t *testing.T) {
 	} {
 		r := &run{
 			watch:     &watch{},
-			Collector: &Collector{Now: func() time.Time { return now }}, log: slog.New(slog.DiscardHandler),
+			Collector: &Collector{Now: func() time.Time { return now }}, log: graphtest.NewLog(t).Logger(),
 			source: settings.Source{RetryPolicy: policy},
 		}
 		got := tt.before

@@ -1,18 +1,15 @@
 package config
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
-	"log/slog"
 	"maps"
-	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"chainmail/handlers/graph/graphtest"
 	"chainmail/handlers/ledger"
 	"chainmail/handlers/vault"
 	"chainmail/handlers/vault/storagetest"
@@ -27,7 +24,7 @@ type world struct {
 	store   *Store
 	blobs   *vault.Vault
 	ledger  *ledger.Ledger
-	log     *logged
+	log     *graphtest.Log
 	secrets map[string]string // app settings
 	now     time.Time
 }
@@ -35,7 +32,10 @@ type world struct {
 // newWorld has the app setting A_SECRET; the evidence cannot be changed.
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{T: t, log: &logged{}, secrets: map[string]string{"A_SECRET": secret}, now: time.Date(2026, 3, 5, 12, 0, 0, 0, time.UTC)}
+	w := &world{
+		T: t, log: graphtest.NewLog(t, secret), secrets: map[string]string{"A_SECRET": secret},
+		now: time.Date(2026, 3, 5, 12, 0, 0, 0, time.UTC),
+	}
 	account := storagetest.New(t)
 	w.proxy = account.Proxy(t)
 	w.proxy.WORM("evidence", "other")
@@ -55,7 +55,7 @@ func (w *world) newStore() *Store {
 	return &Store{
 		Written: blobs.Container("config"), State: blobs.Container("state"), Evidence: blobs.Container, Ledger: book,
 		Lookup: func(name string) (string, bool) { v, ok := w.secrets[name]; return v, ok },
-		Log:    slog.New(slog.NewJSONHandler(w.log, nil)),
+		Log:    w.log.Logger(),
 		Now:    func() time.Time { return w.now },
 	}
 }
@@ -157,6 +157,7 @@ func (w *world) cutAccept(n int) bool {
 		return storagetest.Pass
 	})
 	_, err := w.store.Accept(ctx)
+	_ = w.log.Error(err)
 	over.Store(true)
 	if dead.Load() != (err != nil) {
 		w.Fatalf("accept that was cut: %v", err)
@@ -164,33 +165,14 @@ func (w *world) cutAccept(n int) bool {
 	return dead.Load()
 }
 
-// logged keeps what was logged.
-type logged struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (l *logged) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(p)
-}
-
-// lines are the events logged since the last call, by their messages.
-func (l *logged) lines(t *testing.T) map[string][]map[string]any {
-	t.Helper()
-	l.mu.Lock()
-	defer l.mu.Unlock()
+// events are the events logged since the last call, by their messages.
+func (w *world) events() map[string][]map[string]any {
+	w.Helper()
 	all := map[string][]map[string]any{}
-	for line := range strings.Lines(l.buf.String()) {
-		var event map[string]any
-		must(t, json.Unmarshal([]byte(line), &event))
+	for _, event := range w.log.Events("") {
 		msg, _ := event["msg"].(string)
 		all[msg] = append(all[msg], event)
-		if strings.Contains(line, secret) {
-			t.Error("the log holds a secret")
-		}
 	}
-	l.buf.Reset()
+	w.log.Reset()
 	return all
 }

@@ -4,14 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"chainmail/handlers/graph/graphtest"
 )
 
-func newTestGate(clock *testClock) *gate {
-	return newGate(Clock{Now: clock.Now, Sleep: clock.Sleep}, time.Hour, slog.New(slog.DiscardHandler))
+func newTestGate(t *testing.T, clock *testClock) *gate {
+	return newGate(Clock{Now: clock.Now, Sleep: clock.Sleep}, time.Hour, graphtest.NewLog(t).Logger())
 }
 
 func enter(t *testing.T, g *gate, mailbox string, slots int64, requests int) func() {
@@ -26,7 +27,7 @@ func enter(t *testing.T, g *gate, mailbox string, slots int64, requests int) fun
 func TestGateLetsFourIntoAMailbox(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		g := newTestGate(newTestClock())
+		g := newTestGate(t, newTestClock())
 		var leave []func()
 		for range mailboxSlots {
 			leave = append(leave, enter(t, g, "a", 1, 1))
@@ -51,7 +52,7 @@ func TestGateLetsFourIntoAMailbox(t *testing.T) {
 
 func TestGateWaitEndsWithTheContext(t *testing.T) {
 	t.Parallel()
-	g := newTestGate(newTestClock())
+	g := newTestGate(t, newTestClock())
 	leave := enter(t, g, "a", mailboxSlots, 1)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -65,7 +66,7 @@ func TestGateWaitEndsWithTheContext(t *testing.T) {
 func TestGateCountsTenThousandInTenMinutes(t *testing.T) {
 	t.Parallel()
 	clock := newTestClock()
-	g := newTestGate(clock)
+	g := newTestGate(t, clock)
 	for range mailboxRequests / 20 {
 		enter(t, g, "a", mailboxSlots, 20)()
 	}
@@ -85,7 +86,7 @@ func TestGateCountsTenThousandInTenMinutes(t *testing.T) {
 func TestGateNeverExceedsTheWindowAtASteadyPace(t *testing.T) {
 	t.Parallel()
 	clock := newTestClock()
-	g := newTestGate(clock)
+	g := newTestGate(t, clock)
 	var sent []time.Time
 	for i := range 25_000 {
 		enter(t, g, "a", 1, 1)()
@@ -115,7 +116,7 @@ func TestGateFences(t *testing.T) {
 	}
 	for _, tt := range tests {
 		clock := newTestClock()
-		g := newTestGate(clock)
+		g := newTestGate(t, clock)
 		g.close("a", tt.wide, clock.Now().Add(time.Minute))
 		g.close("a", tt.wide, clock.Now().Add(time.Second)) // never brought forward
 		enter(t, g, tt.mailbox, 1, 1)()
@@ -128,7 +129,7 @@ func TestGateFences(t *testing.T) {
 func TestGateSaysUntilWhenItsPatienceIsTooShort(t *testing.T) {
 	t.Parallel()
 	clock := newTestClock()
-	g := newTestGate(clock)
+	g := newTestGate(t, clock)
 	until := clock.Now().Add(2 * time.Hour)
 	g.close("a", false, until)
 	_, err := g.enter(t.Context(), "a", 1, 1)
@@ -142,7 +143,7 @@ func TestGateSaysUntilWhenItsPatienceIsTooShort(t *testing.T) {
 func TestGateForgetsMailboxesThatNobodyUses(t *testing.T) {
 	t.Parallel()
 	clock := newTestClock()
-	g := newTestGate(clock)
+	g := newTestGate(t, clock)
 	kept := enter(t, g, "kept", 1, 1)
 	for i := range 1500 {
 		enter(t, g, fmt.Sprint("m", i), 1, 1)()

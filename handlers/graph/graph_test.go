@@ -4,13 +4,13 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"chainmail/handlers/graph/graphtest"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
@@ -56,18 +56,18 @@ type bench struct {
 	client *Client
 	clock  *testClock
 	url    string
-	log    *strings.Builder
+	log    *graphtest.Log
 }
 
 func newBench(t *testing.T, h http.Handler, change ...func(*Options)) *bench {
 	t.Helper()
 	srv := httptest.NewServer(h)
 	t.Cleanup(srv.Close)
-	b := &bench{clock: newTestClock(), url: srv.URL + "/v1.0", log: &strings.Builder{}}
+	b := &bench{clock: newTestClock(), url: srv.URL + "/v1.0", log: graphtest.NewLog(t, "secret words", "alice")}
 	o := Options{
 		Root:  b.url,
 		Clock: Clock{Now: b.clock.Now, Sleep: b.clock.Sleep},
-		Log:   slog.New(slog.NewJSONHandler(b.log, nil)),
+		Log:   b.log.Logger(),
 	}
 	for _, f := range change {
 		f(&o)

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"chainmail/handlers/graph/graphtest"
 )
 
 // patience is how long a test waits for what must come; only a failing test waits that long.
@@ -75,7 +77,7 @@ func post(url string) <-chan int {
 func TestServeEndsWithItsContextAndSoDoTheInvocations(t *testing.T) {
 	t.Parallel()
 	begun := make(chan struct{})
-	s, _ := serving(func(ctx context.Context, _ *Invocation) (Outcome, error) {
+	s, _ := serving(t, func(ctx context.Context, _ *Invocation) (Outcome, error) {
 		close(begun)
 		<-ctx.Done()
 		return Outcome{}, nil
@@ -97,7 +99,7 @@ func TestServeEndsWithItsContextAndSoDoTheInvocations(t *testing.T) {
 
 func TestServeSaysWhenItsListenerFails(t *testing.T) {
 	t.Parallel()
-	s, _ := serving(nothing, Options{})
+	s, _ := serving(t, nothing, Options{})
 	_, ended, _, l := served(t, s)
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
@@ -111,7 +113,7 @@ func TestInvocationsRunSideBySide(t *testing.T) {
 	t.Parallel()
 	const n = 8
 	arrived, leave := make(chan struct{}, n), make(chan struct{})
-	s, _ := serving(func(context.Context, *Invocation) (Outcome, error) {
+	s, _ := serving(t, func(context.Context, *Invocation) (Outcome, error) {
 		arrived <- struct{}{}
 		<-leave
 		return Outcome{}, nil
@@ -134,14 +136,14 @@ func TestInvocationsRunSideBySide(t *testing.T) {
 
 func TestALogLineIsOneJSONObjectThatNamesItsInvocation(t *testing.T) {
 	t.Parallel()
-	c := &console{}
+	c := graphtest.NewLog(t)
 	log := NewLogger(c, slog.LevelInfo)
 	ctx := WithInvocation(t.Context(), &Invocation{ID: "an-id", Function: "plan"})
 	log.DebugContext(ctx, "below the level")
 	log.InfoContext(ctx, "batch\nplanned", "batch", 7)
 	log.With("source", "mail").WarnContext(ctx, "graph throttled")
 	log.Error("outside")
-	lines := c.lines(t)
+	lines := c.Events("")
 	if len(lines) != 3 {
 		t.Fatalf("log = %v, want three lines", lines)
 	}

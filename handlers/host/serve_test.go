@@ -1,7 +1,6 @@
 package host
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -12,45 +11,17 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
+
+	"chainmail/handlers/graph/graphtest"
 )
 
-// console collects what a logger writes.
-type console struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-// Write implements io.Writer.
-func (c *console) Write(p []byte) (int, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.text.Write(p)
-}
-
-// lines gives each line, which must be a JSON object.
-func (c *console) lines(t *testing.T) []map[string]any {
-	t.Helper()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	var all []map[string]any
-	for line := range strings.Lines(c.text.String()) {
-		var object map[string]any
-		if err := json.Unmarshal([]byte(line), &object); err != nil {
-			t.Fatalf("log line %q is no JSON object: %v", line, err)
-		}
-		all = append(all, object)
-	}
-	return all
-}
-
 // serving gives a server of one function, work, and what it logs.
-func serving(work Func, o Options) (*Server, *console) {
-	c := &console{}
-	o.Log = NewLogger(c, slog.LevelDebug)
-	return New(map[string]Func{"work": work}, o), c
+func serving(t *testing.T, work Func, o Options) (*Server, *graphtest.Log) {
+	log := graphtest.NewLog(t)
+	o.Log = NewLogger(log, slog.LevelDebug)
+	return New(map[string]Func{"work": work}, o), log
 }
 
 // ask sends one request. Whatever the answer, it must be a JSON object as JSON, and no redirect.
@@ -67,6 +38,7 @@ func ask(t *testing.T, s *Server, method, path, body string) (int, string) {
 	if got := w.Header().Get("Content-Type"); got != "application/json" {
 		t.Errorf("%s %s: content type %q", method, path, got)
 	}
+	graphtest.NewLog(t).Check("an answer", w.Body.String())
 	if w.Code >= 300 && w.Code < 400 {
 		t.Errorf("%s %s: redirected by %d", method, path, w.Code)
 	}
@@ -77,7 +49,7 @@ func nothing(context.Context, *Invocation) (Outcome, error) { return Outcome{}, 
 
 func TestPathsAreExact(t *testing.T) {
 	t.Parallel()
-	s, _ := serving(nothing, Options{})
+	s, _ := serving(t, nothing, Options{})
 	for _, row := range []struct {
 		method, path string
 		want         int
@@ -105,7 +77,7 @@ func TestPathsAreExact(t *testing.T) {
 func TestAFunctionSeesItsInvocation(t *testing.T) {
 	t.Parallel()
 	var got Invocation
-	s, _ := serving(func(_ context.Context, inv *Invocation) (Outcome, error) {
+	s, _ := serving(t, func(_ context.Context, inv *Invocation) (Outcome, error) {
 		got = *inv
 		return Outcome{}, nil
 	}, Options{})
@@ -122,7 +94,7 @@ func TestAFunctionSeesItsInvocation(t *testing.T) {
 
 func TestOutputsAreArraysOfStrings(t *testing.T) {
 	t.Parallel()
-	s, _ := serving(func(context.Context, *Invocation) (Outcome, error) {
+	s, _ := serving(t, func(context.Context, *Invocation) (Outcome, error) {
 		return Outcome{Outputs: map[string][]string{"chunks": {`{"a":"<&>é"}`, `{"b":[1]}`}}}, nil
 	}, Options{})
 	want := `{"Outputs":{"chunks":["{\"a\":\"<&>é\"}","{\"b\":[1]}"]}}`
@@ -150,14 +122,14 @@ func TestAMessageThatAQueueWouldNotTakeFailsTheInvocation(t *testing.T) {
 		"invalid UTF-8":  {"{\"a\":\"\xff\"}", 500},
 		"escaped quotes": {`{"a":"\"<>\""}`, 200},
 	} {
-		s, log := serving(func(context.Context, *Invocation) (Outcome, error) {
+		s, log := serving(t, func(context.Context, *Invocation) (Outcome, error) {
 			return Outcome{Outputs: map[string][]string{"chunks": {`{}`, row.text}}}, nil
 		}, Options{})
 		status, body := ask(t, s, "POST", "/work", capturedQueue)
 		if status != row.want || status == 500 && body != "{}" {
 			t.Errorf("%s: %d %.40s, want %d", name, status, body, row.want)
 		}
-		if lines := log.lines(t); status == 500 && !strings.Contains(fmt.Sprint(lines[0]["error"]), `message 1 of the binding "chunks"`) {
+		if lines := log.Events(""); status == 500 && !strings.Contains(fmt.Sprint(lines[0]["error"]), `message 1 of the binding "chunks"`) {
 			t.Errorf("%s: log %v, want it to name the message", name, lines)
 		}
 	}
@@ -165,13 +137,13 @@ func TestAMessageThatAQueueWouldNotTakeFailsTheInvocation(t *testing.T) {
 
 func TestAnErrorFailsTheInvocationAndIsLogged(t *testing.T) {
 	t.Parallel()
-	s, log := serving(func(context.Context, *Invocation) (Outcome, error) {
+	s, log := serving(t, func(context.Context, *Invocation) (Outcome, error) {
 		return Outcome{Outputs: map[string][]string{"chunks": {`{}`}}}, errors.New("read ledger: status 503")
 	}, Options{})
 	if status, body := ask(t, s, "POST", "/work", capturedQueue); status != 500 || body != "{}" {
 		t.Errorf("answer = %d %s, want 500 {}", status, body)
 	}
-	lines := log.lines(t)
+	lines := log.Events("")
 	if len(lines) != 1 {
 		t.Fatalf("log = %v, want one line", lines)
 	}
@@ -190,7 +162,7 @@ func TestAnErrorFailsTheInvocationAndIsLogged(t *testing.T) {
 
 func TestAPanicFailsItsInvocationAlone(t *testing.T) {
 	t.Parallel()
-	const canary = "subject of a mail"
+	const canary = graphtest.Canary
 	for name, row := range map[string]struct {
 		value func()
 		want  string
@@ -201,14 +173,14 @@ func TestAPanicFailsItsInvocationAlone(t *testing.T) {
 		"nil":     {func() { panic(any(nil)) }, "panic called with nil"},
 		"abort":   {func() { panic(http.ErrAbortHandler) }, "panic: value of type"},
 	} {
-		s, log := serving(func(context.Context, *Invocation) (Outcome, error) {
+		s, log := serving(t, func(context.Context, *Invocation) (Outcome, error) {
 			row.value()
 			return Outcome{}, nil
 		}, Options{})
 		if status, body := ask(t, s, "POST", "/work", capturedQueue); status != 500 || body != "{}" {
 			t.Errorf("%s: answer = %d %s, want 500 {}", name, status, body)
 		}
-		lines := log.lines(t)
+		lines := log.Events("")
 		if len(lines) != 1 || lines[0]["level"] != "ERROR" || lines[0]["function"] != "work" {
 			t.Fatalf("%s: log = %v, want one line of the invocation", name, lines)
 		}
@@ -236,25 +208,25 @@ func diveThroughFramesLongEnoughToFillALogLineWhereverTheSourcesLieOnTheMachine(
 func TestADeepStackIsCut(t *testing.T) {
 	t.Parallel()
 	const long = 1 << 63
-	s, log := serving(func(context.Context, *Invocation) (Outcome, error) {
+	s, log := serving(t, func(context.Context, *Invocation) (Outcome, error) {
 		return Outcome{}, fmt.Errorf("back from %d", diveThroughFramesLongEnoughToFillALogLineWhereverTheSourcesLieOnTheMachine(1000, long, long, long, long, long, long, long))
 	}, Options{})
 	ask(t, s, "POST", "/work", capturedQueue)
-	if stack := fmt.Sprint(log.lines(t)[0]["stack"]); len(stack) != maxStackBytes {
+	if stack := fmt.Sprint(log.Events("")[0]["stack"]); len(stack) != maxStackBytes {
 		t.Errorf("stack has %d bytes, want %d", len(stack), maxStackBytes)
 	}
 }
 
 func TestAnInvocationEndsAtItsDeadline(t *testing.T) {
 	t.Parallel()
-	s, _ := serving(func(ctx context.Context, _ *Invocation) (Outcome, error) {
+	s, _ := serving(t, func(ctx context.Context, _ *Invocation) (Outcome, error) {
 		<-ctx.Done()
 		return Outcome{}, ctx.Err()
 	}, Options{Timeout: time.Millisecond})
 	if status, _ := ask(t, s, "POST", "/work", capturedQueue); status != 500 {
 		t.Errorf("answer = %d, want 500", status)
 	}
-	s, _ = serving(func(ctx context.Context, _ *Invocation) (Outcome, error) {
+	s, _ = serving(t, func(ctx context.Context, _ *Invocation) (Outcome, error) {
 		if _, ok := ctx.Deadline(); ok {
 			return Outcome{}, errors.New("there is a deadline")
 		}
@@ -267,18 +239,20 @@ func TestAnInvocationEndsAtItsDeadline(t *testing.T) {
 
 func TestAnUnreadableInvocationIsRefused(t *testing.T) {
 	t.Parallel()
-	s, log := serving(nothing, Options{})
+	s, log := serving(t, nothing, Options{})
 	for body, want := range map[string]int{
-		"":               400,
-		"{":              400,
-		`{"Metadata":0}`: 400,
+		"":                                     400,
+		"{":                                    400,
+		`{"Metadata":0}`:                       400,
+		graphtest.Canary:                       400,
+		`{"Data":"` + graphtest.Canary + `@"}`: 400,
 		`{"Data":{"queue":"` + strings.Repeat("x", maxBodyBytes) + `"}}`: 413,
 	} {
 		if got, answer := ask(t, s, "POST", "/work", body); got != want || answer != "{}" {
 			t.Errorf("answer to %.20q = %d %s, want %d {}", body, got, answer, want)
 		}
 	}
-	for _, line := range log.lines(t) {
+	for _, line := range log.Events("") {
 		if line["msg"] != "invocation unreadable" || line["function"] != "work" {
 			t.Errorf("log line = %v", line)
 		}
@@ -287,7 +261,7 @@ func TestAnUnreadableInvocationIsRefused(t *testing.T) {
 
 func TestABodyThatBreaksOffIsRefused(t *testing.T) {
 	t.Parallel()
-	s, _ := serving(nothing, Options{})
+	s, _ := serving(t, nothing, Options{})
 	w := httptest.NewRecorder()
 	broken := io.MultiReader(strings.NewReader(`{"Data":`), brokenReader{})
 	s.ServeHTTP(w, httptest.NewRequest("POST", "/work", broken))

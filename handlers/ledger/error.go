@@ -79,9 +79,15 @@ func wrap(op string, err error) error {
 				e.Code = transactionCode(body)
 			}
 		}
+		if !codeWord.MatchString(e.Code) {
+			e.Code = ""
+		}
 	}
 	return e
 }
+
+// codeWord is what a code looks like. Anything else was not said by the service, and goes into no log.
+var codeWord = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,80}$`)
 
 var codeOfPart = regexp.MustCompile(`"odata\.error"\s*:\s*\{\s*"code"\s*:\s*"(?:\d+:)?([A-Za-z0-9]+)"`)
 

@@ -18,6 +18,8 @@ import (
 	"testing"
 	"time"
 
+	"chainmail/handlers/graph/graphtest"
+
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/data/aztables"
@@ -67,6 +69,9 @@ func TestErrorTextsHoldNoAddressAndNoBody(t *testing.T) {
 		{"answer without a code", &azcore.ResponseError{StatusCode: 502, RawResponse: &http.Response{
 			Request: &http.Request{URL: address}, Body: io.NopCloser(strings.NewReader("<html>" + canary)),
 		}}, "op: 502"},
+		{"answer of somebody else", &azcore.ResponseError{StatusCode: 403, ErrorCode: "blocked for " + canary, RawResponse: &http.Response{
+			Request: &http.Request{URL: address}, Body: io.NopCloser(strings.NewReader(canary)),
+		}}, "op: 403"},
 	} {
 		got := wrap("op", row.err)
 		if got.Error() != row.want || !errors.Is(got, row.err) {
@@ -96,6 +101,22 @@ func TestOperationsErrorsAreSafe(t *testing.T) {
 	} {
 		if err == nil || err.Error() != want {
 			t.Errorf("%q, want %q", err, want)
+		}
+	}
+}
+
+func TestARowThatCannotBeReadIsNotQuoted(t *testing.T) {
+	t.Parallel()
+	for row, want := range map[string]string{
+		`{"CheckedAt":"zeisig@contoso.example"}`:      "read row: it is not as this app writes it (*time.ParseError)",
+		`{"Identifier":{"zeisig@contoso.example":1}}`: "read row: property Identifier is not a string",
+		`{"Secondary":"[\"zeisig@contoso.example\""}`: "read row: it is not as this app writes it (*json.SyntaxError)",
+		`{"Secondary":"zeisig@contoso.example"}`:      "read row: it is not as this app writes it (*json.SyntaxError)",
+		`{"Identifier":"zeisig@contoso.example"`:      "read row: it is not as this app writes it (*json.SyntaxError)",
+	} {
+		_, err := decode[Person]([]byte(row))
+		if err = graphtest.NewLog(t).Error(err); err == nil || err.Error() != want {
+			t.Errorf("%.60s: %v, want %s", strings.TrimSpace(row), err, want)
 		}
 	}
 }

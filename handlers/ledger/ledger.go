@@ -92,14 +92,27 @@ func decode[T any](entity []byte) (Row[T], error) {
 		ETag azcore.ETag `json:"odata.etag"`
 	}
 	entity, err := join(entity)
-	if err != nil {
-		return r, fmt.Errorf("read row: %w", err)
+	if err == nil {
+		err = json.Unmarshal(entity, &meta)
 	}
-	if err := errors.Join(json.Unmarshal(entity, &meta), json.Unmarshal(entity, &r.Value)); err != nil {
-		return r, fmt.Errorf("read row: %w", err)
+	if err == nil {
+		err = json.Unmarshal(entity, &r.Value)
+	}
+	if err != nil {
+		return r, unreadable(err)
 	}
 	r.etag = meta.ETag
 	return r, nil
+}
+
+// unreadable says of a row why it cannot be read. It quotes nothing: the JSON's error may hold what stands there, and in an
+// individual's row that is a person.
+func unreadable(err error) error {
+	var field *json.UnmarshalTypeError
+	if errors.As(err, &field) {
+		return fmt.Errorf("read row: property %s is not a %s", field.Field, field.Type)
+	}
+	return fmt.Errorf("read row: it is not as this app writes it (%T)", err)
 }
 
 // A change is one row of a transaction.

@@ -21,6 +21,7 @@ type Person struct {
 	ObjectID    string             `json:",omitempty"`
 	Lane        int                // for life
 	Reason      string             `json:",omitempty"` // why they cannot be collected; empty: they can
+	Archive     bool               `json:",omitempty"` // the mailbox is known to have an archive beside it
 	CheckedAt   time.Time          `json:",omitzero"`
 }
 
@@ -45,7 +46,7 @@ func (p Person) Custodian(w capture.Window) (capture.Custodian, bool) {
 					Identifier: p.Identifier, Secondary: p.Secondary.V,
 					DisplayName: p.DisplayName, FirstName: p.FirstName, LastName: p.LastName,
 				},
-				ID: p.ObjectID, Lane: p.Lane, Reason: p.Reason,
+				ID: p.ObjectID, Lane: p.Lane, Reason: p.Reason, Archive: p.Archive,
 			}, true
 		}
 	}

@@ -72,7 +72,7 @@ func TestWhoIsMonitoredAtAnyInstantOfAWindowIsACustodian(t *testing.T) {
 	} {
 		p := Person{
 			Identifier: "a@x.example", Secondary: Packed[[]string]{[]string{"b@x.example"}}, DisplayName: "A B", FirstName: "A", LastName: "B",
-			Intervals: Packed[[]Interval]{row.intervals}, ObjectID: "1", Lane: 3, Reason: "guest",
+			Intervals: Packed[[]Interval]{row.intervals}, ObjectID: "1", Lane: 3, Reason: "guest", Archive: true,
 		}
 		got, ok := p.Custodian(w)
 		want := capture.Custodian{}
@@ -80,7 +80,7 @@ func TestWhoIsMonitoredAtAnyInstantOfAWindowIsACustodian(t *testing.T) {
 			want = capture.Custodian{
 				Individual: capture.Individual{
 					Identifier: "a@x.example", Secondary: []string{"b@x.example"}, DisplayName: "A B", FirstName: "A", LastName: "B",
-				}, ID: "1", Lane: 3, Reason: "guest",
+				}, ID: "1", Lane: 3, Reason: "guest", Archive: true,
 			}
 		}
 		if ok != row.want || !reflect.DeepEqual(got, want) {

@@ -99,6 +99,7 @@ func (r *Registry) source(ctx context.Context, s settings.Source) error {
 		return err
 	}
 	markDuplicates(people, now)
+	r.warnOfArchives(ctx, s.Name, people)
 	if err := r.write(ctx, s.Name, people); err != nil {
 		return err
 	}

@@ -1,14 +1,11 @@
 package people
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
-	"log/slog"
 	"maps"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -39,14 +36,14 @@ type world struct {
 	registry *Registry
 	written  *vault.Container // past the proxy, like the ledger
 	ledger   *ledger.Ledger
-	log      *logged
+	log      *graphtest.Log
 	now      time.Time // the registry's clock
 }
 
 // newWorld serves the tenant; the clock begins at 5 March 2026, noon.
 func newWorld(t *testing.T, tenant *graphtest.Tenant) *world {
 	t.Helper()
-	w := &world{T: t, tenant: tenant, now: time.Date(2026, 3, 5, 12, 0, 0, 0, time.UTC), log: &logged{}}
+	w := &world{T: t, tenant: tenant, now: time.Date(2026, 3, 5, 12, 0, 0, 0, time.UTC), log: graphtest.NewLog(t, "canary")}
 	w.graph, w.root = graphtest.Serve(t, tenant, graphtest.Options{Anonymous: true})
 	account := storagetest.New(t)
 	w.proxy = account.Proxy(t)
@@ -64,7 +61,7 @@ func newWorld(t *testing.T, tenant *graphtest.Tenant) *world {
 // newRegistry is a registry behind the proxy, as a process of its own would have it.
 func (w *world) newRegistry() *Registry {
 	w.Helper()
-	log := slog.New(slog.NewJSONHandler(w.log, nil))
+	log := w.log.Logger()
 	blobs, book := openVault(w.T, w.proxy.ConnectionString()), openLedger(w.T, w.proxy.ConnectionString())
 	now := func() time.Time { return w.now }
 	return &Registry{
@@ -194,44 +191,12 @@ func (w *world) cutTick(n int) bool {
 		}
 		return storagetest.Pass
 	})
-	err := w.registry.Tick(ctx)
+	err := w.log.Error(w.registry.Tick(ctx))
 	over.Store(true)
 	if dead.Load() != (err != nil) {
 		w.Fatalf("tick that was cut: %v", err)
 	}
 	return dead.Load()
-}
-
-// logged keeps what was logged.
-type logged struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (l *logged) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(p)
-}
-
-func (l *logged) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.String()
-}
-
-// lines are the logged events with that message.
-func (l *logged) lines(t *testing.T, msg string) []map[string]any {
-	t.Helper()
-	var found []map[string]any
-	for line := range strings.Lines(l.String()) {
-		var event map[string]any
-		must(t, json.Unmarshal([]byte(line), &event))
-		if event["msg"] == msg {
-			found = append(found, event)
-		}
-	}
-	return found
 }
 
 // tenantOf is a tenant of members with mailboxes, named by their addresses; the first of several is the primary one.

@@ -56,7 +56,7 @@ func TestWhatIsDueBecomesABatch(t *testing.T) {
 	excluded := person("c", 4)
 	excluded.Reason, excluded.ObjectID = capture.ReasonNotFound, ""
 	b := person("b", 1)
-	b.DisplayName, b.Secondary.V = "B.", []string{"bb"}
+	b.DisplayName, b.Secondary.V, b.Archive = "B.", []string{"bb"}, true
 	w.monitor(testSource, person("a", 1), b, excluded)
 	want := []capture.Chunk{{Source: testSource, Batch: firstDay, Lane: 1}, {Source: testSource, Batch: firstDay, Lane: 4}}
 	if got := w.tick(); !slices.Equal(got, want) {
@@ -79,7 +79,7 @@ func TestWhatIsDueBecomesABatch(t *testing.T) {
 	}
 	if want := []capture.Custodian{
 		{Individual: capture.Individual{Identifier: "a"}, ID: "id-a", Lane: 1},
-		{Individual: capture.Individual{Identifier: "b", DisplayName: "B.", Secondary: []string{"bb"}}, ID: "id-b", Lane: 1},
+		{Individual: capture.Individual{Identifier: "b", DisplayName: "B.", Secondary: []string{"bb"}}, ID: "id-b", Lane: 1, Archive: true},
 		{Individual: capture.Individual{Identifier: "c"}, Lane: 4, Reason: capture.ReasonNotFound},
 	}; !reflect.DeepEqual(custodians, want) {
 		t.Errorf("custodians = %+v, want %+v", custodians, want)
@@ -87,7 +87,7 @@ func TestWhatIsDueBecomesABatch(t *testing.T) {
 	if s := w.source(); !s.State.Equal(made.End) || !s.EnabledAt.Equal(w.now) {
 		t.Errorf("source = %+v", s)
 	}
-	planned := w.log.lines(t, "batch planned")
+	planned := w.log.Events("batch planned")
 	if len(planned) != 1 || planned[0]["source"] != testSource || planned[0]["batch"] != firstDay || planned[0]["custodians"] != 3.0 || planned[0]["chunks"] != 2.0 {
 		t.Errorf("logged: %v", planned)
 	}
@@ -220,7 +220,7 @@ func TestNothingIsPlannedBeforeTheIndividualsAreKnown(t *testing.T) {
 	if chunks := w.tick(); len(chunks) != 0 || len(w.batches(testSource)) != 0 {
 		t.Errorf("chunks = %v", chunks)
 	}
-	if len(w.log.lines(t, "source waits for its individuals")) != 1 {
+	if len(w.log.Events("source waits for its individuals")) != 1 {
 		t.Error("the log does not say what the source waits for")
 	}
 	w.now = w.now.Add(3 * time.Hour)
@@ -376,10 +376,10 @@ func TestAFaultOfOneSourceDoesNotStopTheOthers(t *testing.T) {
 	if err != nil || !slices.Equal(chunks, []capture.Chunk{{Source: testSource, Batch: firstHour}}) {
 		t.Errorf("chunks = %v, %v", chunks, err)
 	}
-	if failed := w.log.lines(t, "source not planned"); len(failed) != 1 || failed[0]["source"] != "bad" {
+	if failed := w.log.Events("source not planned"); len(failed) != 1 || failed[0]["source"] != "bad" {
 		t.Errorf("logged: %v", failed)
 	}
-	if _, err := w.planner.Tick(t.Context()); err == nil { // nothing is given out that an error would lose
+	if _, err := w.planner.Tick(t.Context()); w.log.Error(err) == nil { // nothing is given out that an error would lose
 		t.Error("a tick with a fault and without chunks gives no error")
 	}
 	stop()
@@ -398,7 +398,7 @@ func TestAFaultOfOneStepLosesNoChunk(t *testing.T) {
 	if chunks, err := w.planner.Tick(t.Context()); err != nil || !slices.Equal(chunks, []capture.Chunk{{Source: testSource, Batch: firstHour}}) {
 		t.Errorf("chunks = %v, %v", chunks, err)
 	}
-	if len(w.log.lines(t, "source not planned")) != 1 {
+	if len(w.log.Events("source not planned")) != 1 {
 		t.Error("the log does not tell of the fault")
 	}
 	stop()
@@ -415,7 +415,7 @@ func TestABatchThatCannotBeSealedDoesNotStopItsSource(t *testing.T) {
 	work := w.begin(w.tick()[0])
 	work.Chunk.Value.Part = 1 // whose seal is gone
 	w.end(work)
-	if _, err := w.planner.Tick(t.Context()); err == nil || !strings.Contains(err.Error(), "batch "+firstHour+": read seal") {
+	if _, err := w.planner.Tick(t.Context()); w.log.Error(err) == nil || !strings.Contains(err.Error(), "batch "+firstHour+": read seal") {
 		t.Errorf("tick: %v", err)
 	}
 	if got := w.ids(testSource); !slices.Equal(got, hours(4)) {
@@ -589,7 +589,7 @@ func TestWithoutSettingsNothingIsPlanned(t *testing.T) {
 		t.Errorf("chunks = %v", chunks)
 	}
 	w.refuse(func(op storagetest.Op) bool { return op.Verb == "Get Blob" })
-	if chunks, err := w.planner.Tick(t.Context()); err == nil || len(chunks) != 0 {
+	if chunks, err := w.planner.Tick(t.Context()); w.log.Error(err) == nil || len(chunks) != 0 {
 		t.Errorf("chunks = %v, %v, want an error", chunks, err)
 	}
 }

@@ -1,15 +1,12 @@
 package plan
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"maps"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -17,6 +14,7 @@ import (
 	"chainmail/handlers/capture"
 	"chainmail/handlers/chain"
 	"chainmail/handlers/config"
+	"chainmail/handlers/graph/graphtest"
 	"chainmail/handlers/ledger"
 	"chainmail/handlers/pack"
 	"chainmail/handlers/vault"
@@ -32,7 +30,7 @@ type world struct {
 	planner *Planner
 	blobs   *vault.Vault
 	ledger  *ledger.Ledger
-	log     *logged
+	log     *graphtest.Log
 	direct  string // the storage's connection string, past the proxy
 	now     time.Time
 }
@@ -41,7 +39,7 @@ type world struct {
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	account := storagetest.New(t)
-	w := &world{T: t, log: &logged{}, direct: account.ConnectionString(), now: at(t, "2026-03-03T00:10:00Z")}
+	w := &world{T: t, log: graphtest.NewLog(t), direct: account.ConnectionString(), now: at(t, "2026-03-03T00:10:00Z")}
 	w.proxy = account.Proxy(t)
 	w.proxy.WORM("evidence")
 	w.blobs, w.ledger = open(t, w.direct)
@@ -57,7 +55,7 @@ func newWorld(t *testing.T) *world {
 func (w *world) newPlanner(connection string) *Planner {
 	w.Helper()
 	blobs, book := open(w.T, connection)
-	log := slog.New(slog.NewJSONHandler(w.log, nil))
+	log := w.log.Logger()
 	now := func() time.Time { return w.now }
 	state := blobs.Container("state")
 	return &Planner{
@@ -231,6 +229,7 @@ func (w *world) cutTick(n int) bool {
 		return storagetest.Pass
 	})
 	_, err := w.planner.Tick(ctx) // whatever it returns is lost with the process
+	_ = w.log.Error(err)
 	over.Store(true)
 	if !dead.Load() && err != nil {
 		w.Fatalf("tick that was not cut: %v", err)
@@ -261,32 +260,4 @@ func (w *world) manifest(batch string) (pack.Manifest, bool) {
 	var m pack.Manifest
 	must(w.T, json.Unmarshal(data, &m))
 	return m, true
-}
-
-// logged keeps what was logged.
-type logged struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (l *logged) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(p)
-}
-
-// lines are the logged events with that message.
-func (l *logged) lines(t *testing.T, msg string) []map[string]any {
-	t.Helper()
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	var found []map[string]any
-	for line := range strings.Lines(l.buf.String()) {
-		var event map[string]any
-		must(t, json.Unmarshal([]byte(line), &event))
-		if event["msg"] == msg {
-			found = append(found, event)
-		}
-	}
-	return found
 }

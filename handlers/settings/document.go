@@ -46,9 +46,32 @@ func (n *node) path(location []string) string {
 			b.WriteString("[" + name + "]")
 			return
 		}
-		b.WriteString(member(name))
+		b.WriteString(holder.member(name))
 	})
 	return strings.TrimPrefix(b.String(), ".")
+}
+
+var (
+	plainKey = regexp.MustCompile(`^[A-Za-z_$][A-Za-z0-9_$]{0,39}$`)
+	shownKey = regexp.MustCompile(`^[\pL\d_$ -]{0,40}$`)
+)
+
+// member is a key as a step of a path: ".name", or for a key that is not so plain `["a b"]`. One that is no word of ours
+// gone wrong is named by its place among the keys, `[key 3]`: it may be an address or a secret.
+func (n *node) member(key string) string {
+	switch {
+	case plainKey.MatchString(key):
+		return "." + key
+	case shownKey.MatchString(key) || n == nil || n.entries[key] == nil:
+		return "[" + strconv.Quote(key) + "]"
+	}
+	number := 1
+	for _, other := range n.entries {
+		if other.at < n.entries[key].at {
+			number++
+		}
+	}
+	return fmt.Sprintf("[key %d]", number)
 }
 
 // offset is where the location, or as much of it as exists, stands in the text.

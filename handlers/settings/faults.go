@@ -2,15 +2,12 @@ package settings
 
 import (
 	"cmp"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
-	"unicode/utf8"
 )
 
 // A Fault is one thing that is wrong with the settings, in words for who wrote them. It never quotes a value: what was
-// put in the wrong place may be a secret.
+// put in the wrong place may be a secret, or an address, and faults go into the log.
 type Fault struct {
 	Path    string `json:"path"`    // "sources[0].frequencyInMinutes", the name of an app setting, or "" for the whole file
 	Problem string `json:"problem"` // what is wrong and what to do
@@ -65,24 +62,4 @@ func (r *report) sorted() Faults {
 		faults = append(faults, f.Fault)
 	}
 	return faults
-}
-
-// longestKey is how much of a strange key a path shows, in bytes.
-const longestKey = 64
-
-var plainKey = regexp.MustCompile(`^[A-Za-z_$][A-Za-z0-9_$]*$`)
-
-// member is a key as a step of a path: ".name" or, for a key that is not so plain, `["a b"]`.
-func member(key string) string {
-	if len(key) <= longestKey && plainKey.MatchString(key) {
-		return "." + key
-	}
-	if len(key) > longestKey {
-		cut := longestKey
-		for !utf8.RuneStart(key[cut]) {
-			cut--
-		}
-		key = key[:cut] + "…"
-	}
-	return "[" + strconv.Quote(key) + "]"
 }

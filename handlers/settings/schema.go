@@ -229,6 +229,9 @@ func (b *rulebook) stranger(holder []string, key string) string {
 	return "is unknown: remove it"
 }
 
+// longestKey is the length, in bytes, from which on a key is not compared.
+const longestKey = 64
+
 // similar reports whether two keys differ in case and at most two letters.
 func similar(a, b string) bool {
 	a, b = strings.ToLower(a), strings.ToLower(b)

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strconv"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
@@ -78,9 +79,15 @@ func wrap(op string, err error) error {
 	var resp *azcore.ResponseError
 	if errors.As(err, &resp) {
 		e.Status, e.Code = resp.StatusCode, resp.ErrorCode
+		if !codeWord.MatchString(e.Code) {
+			e.Code = ""
+		}
 	}
 	return e
 }
+
+// codeWord is what a code looks like. Anything else was not said by the service, and goes into no log.
+var codeWord = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,80}$`)
 
 // cause is what may be said of an error that is no answer. It is a list of the known: the text of an unknown error may
 // hold an address with a signature in it.

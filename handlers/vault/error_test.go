@@ -37,6 +37,7 @@ func TestWhatIsTemporary(t *testing.T) {
 		{nil, false, ""},
 		{answer(400, "InvalidBlockList"), false, "400 InvalidBlockList"},
 		{answer(403, "AuthorizationFailure"), false, "403 AuthorizationFailure"},
+		{answer(403, "blocked for canary"), false, "403"}, // by a proxy
 		{answer(404, "BlobNotFound"), false, "404 BlobNotFound"},
 		{answer(408, ""), true, "408"},
 		{answer(409, "BlobAlreadyExists"), false, "409 BlobAlreadyExists"},

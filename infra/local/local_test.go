@@ -11,6 +11,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -188,6 +189,7 @@ func TestOneRunCollectsTheSampleAndAnotherNothingTwice(t *testing.T) {
 		got := tree(t, out)
 		if round == 0 {
 			first = got
+			checkArchives(t, got)
 			continue
 		}
 		if len(got) != len(first) {
@@ -198,6 +200,44 @@ func TestOneRunCollectsTheSampleAndAnotherNothingTwice(t *testing.T) {
 				t.Errorf("another run changed %s", name)
 			}
 		}
+	}
+}
+
+// checkArchives holds that every manifest names those of the sample who have an archive mailbox.
+func checkArchives(t *testing.T, files map[string]string) {
+	t.Helper()
+	tenant, _ := graphtest.Sample(1)
+	var want []string
+	for _, u := range tenant.Users {
+		if u.Archive {
+			want = append(want, u.ID)
+		}
+	}
+	slices.Sort(want)
+	manifests := 0
+	for name, text := range files {
+		if filepath.Base(name) != "manifest.json" {
+			continue
+		}
+		manifests++
+		var m struct {
+			Coverage []struct{ Custodian, Scope string }
+		}
+		if err := json.Unmarshal([]byte(text), &m); err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, k := range m.Coverage {
+			if k.Scope == "archive mailbox" {
+				got = append(got, k.Custodian)
+			}
+		}
+		if !slices.Equal(got, want) || len(want) == 0 {
+			t.Errorf("%s names the archives of %v, want %v", name, got, want)
+		}
+	}
+	if manifests != 3 {
+		t.Errorf("%d manifests, want three days", manifests)
 	}
 }
 

@@ -24,7 +24,7 @@ import (
 // show there: the app's environment gives them in IDENTITY_ENDPOINT and IDENTITY_HEADER.
 const (
 	IdentityPath   = "/msi/token"
-	IdentityHeader = "stand-in-identity-header"
+	IdentityHeader = Canary + "-identity-header"
 )
 
 // tokens are the access tokens that the sign-in and the managed identities' endpoint gave out.
@@ -330,12 +330,13 @@ func (s *Server) identity(r *http.Request) *reply {
 
 // identityRefusal has the shape that App Service gives its refusals.
 func identityRefusal(status int, message string) *reply {
-	r := jsonReply(map[string]any{"statusCode": status, "message": message, "correlationId": randomID()})
+	r := jsonReply(map[string]any{"statusCode": status, "message": naming(message), "correlationId": randomID()})
 	r.status = status
 	return r
 }
 
-// issue makes a token in the form of a JWT, with the roles that a client may look at; its signature is nonsense.
+// issue makes a token in the form of a JWT, with the roles that a client may look at; its signature is nonsense and holds the
+// canary.
 func (s *Server) issue(t token) (text string, expires time.Time) {
 	now := s.options.Now()
 	t.expires = now.Add(s.options.TokenLifetime)
@@ -344,9 +345,9 @@ func (s *Server) issue(t token) (text string, expires time.Time) {
 		"iat": now.Unix(), "nbf": now.Unix(), "exp": t.expires.Unix(), "uti": randomID(),
 	})
 	encode := base64.RawURLEncoding.EncodeToString
-	var signature [32]byte
-	_, _ = rand.Read(signature[:]) // never fails
-	text = encode([]byte(`{"typ":"JWT","alg":"RS256","kid":"stand-in"}`)) + "." + encode(claims) + "." + encode(signature[:])
+	var signature [30]byte // after the canary it is of a length that base64 has
+	_, _ = rand.Read(signature[:])
+	text = encode([]byte(`{"typ":"JWT","alg":"RS256","kid":"stand-in"}`)) + "." + encode(claims) + "." + Canary + encode(signature[:])
 	s.tokens.mu.Lock()
 	defer s.tokens.mu.Unlock()
 	s.tokens.valid[text] = t
@@ -357,7 +358,7 @@ func (s *Server) issue(t token) (text string, expires time.Time) {
 func (s *Server) aadsts(status int, name string, code int, message string) *reply {
 	trace := randomID()
 	r := jsonReply(map[string]any{
-		"error": name, "error_description": fmt.Sprintf("AADSTS%d: %s Trace ID: %s", code, message, trace),
+		"error": name, "error_description": fmt.Sprintf("AADSTS%d: %s Trace ID: %s", code, naming(message), trace),
 		"error_codes": []int{code}, "timestamp": s.options.Now().UTC().Format("2006-01-02 15:04:05Z"),
 		"trace_id": trace, "correlation_id": randomID(),
 	})

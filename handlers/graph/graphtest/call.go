@@ -168,6 +168,9 @@ func (s *Server) mailbox(c *call) *reply {
 		return refuse(404, "ResourceNotFound", "Resource could not be discovered.")
 	}
 	p, known := problem(c.user.Problem)
+	if s.moving(c.user.User) {
+		p, _ = problem(ProblemMoving)
+	}
 	if c.user.Mailbox == nil || c.user.Problem != "" && !known {
 		p, _ = problem(ProblemInactive)
 	}
@@ -175,6 +178,17 @@ func (s *Server) mailbox(c *call) *reply {
 		return refuse(p.status, p.code, p.message)
 	}
 	return nil
+}
+
+// moving reports whether the user's mailbox is still being moved, and counts the request.
+func (s *Server) moving(u *User) bool {
+	if u.Moving == 0 || u.Mailbox == nil {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.moves[u.ID]++
+	return s.moves[u.ID] <= u.Moving
 }
 
 // link makes the continuation of a list: the same path and options at another position, and under a fault at another host.

@@ -15,7 +15,11 @@ func (g *generator) threads(count int) {
 		t := all[i%len(all)]
 		g.random.Shuffle(len(writers), func(a, b int) { writers[a], writers[b] = writers[b], writers[a] })
 		members := writers[:2+g.random.IntN(3)]
-		number, day := 10000+g.random.IntN(80000), weekdays()[g.random.IntN(5)]
+		number, day := 10000+g.random.IntN(80000), t.language.weekdays()[g.random.IntN(5)]
+		charset := ""
+		if i/len(all)%2 == 0 {
+			charset = t.language.charset()
+		}
 		sent, parent := g.at(), ""
 		for turn, paragraphs := range t.turns {
 			from := members[turn%len(members)]
@@ -28,15 +32,15 @@ func (g *generator) threads(count int) {
 			text := strings.Join(paragraphs, "\n\n") + "\n"
 			l := &letter{
 				id: g.messageID(), inReplyTo: parent, from: from.address(), to: []Address{to[0].address()}, sent: g.inDays(sent),
-				subject: g.fill(t.subject, number, day, "", ""),
-				text:    g.fill(text, number, day, from.firstName(), to[0].firstName()),
-				form:    []form{alternative, alternative, plainText, htmlOnly}[g.random.IntN(4)],
+				subject: g.fill(t.subject, number, day, "", ""), charset: charset,
+				text: g.fill(text, number, day, from.firstName(), to[0].firstName()),
+				form: []form{alternative, alternative, plainText, htmlOnly}[g.random.IntN(4)],
 			}
 			for _, u := range to[1:] {
 				l.cc = append(l.cc, u.address())
 			}
 			if turn == 0 && t.file != "none" {
-				l.files = []file{attachment(t.file, l.subject, l.subject)}
+				l.files = []file{attachment(t.file, l.subject, g.mark(l.subject))}
 			}
 			if turn > 0 {
 				l.subject = "Re: " + l.subject
@@ -49,8 +53,8 @@ func (g *generator) threads(count int) {
 
 // notices makes mail from outside: a few for everyone, and so many for one that the mailbox has 400 messages.
 func (g *generator) notices() {
-	for _, u := range g.writers() {
-		for i := range 12 {
+	for _, u := range append(g.writers(), g.user(sampleLeaver), g.user(sampleRoom)) {
+		for i := range 16 {
 			g.notice(u, i)
 		}
 	}
@@ -63,34 +67,37 @@ func (g *generator) notices() {
 func (g *generator) notice(u *User, i int) {
 	all := notices()
 	n := all[i%len(all)]
-	number, day := 10000+g.random.IntN(80000), weekdays()[g.random.IntN(5)]
+	number, day := 10000+g.random.IntN(80000), n.language.weekdays()[g.random.IntN(5)]
 	l := &letter{
 		id: g.messageID(), from: Address{"Service", "no-reply@kestrel.example"}, to: []Address{u.address()}, sent: g.at(),
-		subject: g.fill(n[0], number, day, "", ""), text: g.fill(n[1], number, day, "", "") + "\n",
+		subject: g.fill(n.subject, number, day, "", ""), text: g.fill(n.text, number, day, "", "") + "\n",
 		form: []form{plainText, htmlOnly, alternative}[i%3],
 	}
+	if g.random.IntN(2) == 0 {
+		l.charset = n.language.charset()
+	}
 	if i%9 == 2 {
-		l.files = []file{attachment("pdf", fmt.Sprintf("invoice-%d", number), l.subject)}
+		l.files = []file{attachment("pdf", fmt.Sprintf("invoice-%d", number), g.mark(l.subject))}
 	}
 	g.send(nil, l, u)
 }
 
-// meetings makes invitations, an answer and a cancellation.
+// meetings makes invitations, to a room as well, an answer and a cancellation.
 func (g *generator) meetings() {
-	writers := g.writers()
+	writers, room := g.writers(), g.user(sampleRoom)
 	for i := range 6 {
 		from, to, third := writers[i], writers[i+1], writers[i+2]
 		start := g.day.AddDate(0, 0, 7+i).Add(9 * time.Hour)
 		m := meeting{
 			method: "REQUEST", uid: g.messageID(), start: start, end: start.Add(time.Hour), location: "Room Elbe",
-			attendees: []Address{to.address(), third.address()},
+			attendees: []Address{to.address(), third.address(), room.address()},
 		}
 		l := &letter{
 			id: g.messageID(), from: from.address(), to: m.attendees, sent: g.inDays(g.at()),
 			subject: fmt.Sprintf("Review of quarter %d", i+1), text: "Please bring your figures.\n\nRoom Elbe, coffee is there.\n",
 			meeting: &m,
 		}
-		g.send(from, l, to, third)
+		g.send(from, l, to, third, room)
 		answer := m
 		answer.method, answer.partstat = "REPLY", []string{"ACCEPTED", "TENTATIVE", "DECLINED"}[i%3]
 		g.send(to, &letter{
@@ -103,26 +110,23 @@ func (g *generator) meetings() {
 			g.send(from, &letter{
 				id: g.messageID(), from: from.address(), to: m.attendees, sent: g.inDays(l.sent.Add(2 * time.Hour)),
 				subject: "Canceled: " + l.subject, text: "Sorry, the room is needed otherwise.\n", meeting: &cancel,
-			}, to, third)
+			}, to, third, room)
 		}
 	}
 }
 
-// list makes mail to the distribution list, of which every member has a copy.
+// list makes mail to the distribution list, of which each of the six members has a copy, also those of the list in it.
 func (g *generator) list() {
-	members := []*User{g.user("rafael.monteiro"), g.user("amara.diallo"), g.user("maren.oldenkamp"), g.user(sampleByAlias)}
-	inner := &Group{ID: guid(fmt.Sprint("inner", g.seed)), DisplayName: "Aurora site", Members: []string{members[3].ID}}
-	group := &Group{
-		ID: guid(fmt.Sprint("aurora", g.seed)), Mail: sampleList, DisplayName: "Project Aurora", Groups: []string{inner.ID},
+	var members []*User
+	for _, group := range g.tenant.Groups[:2] {
+		for _, id := range group.Members {
+			members = append(members, g.tenant.User(id))
+		}
 	}
-	for _, u := range members[:3] {
-		group.Members = append(group.Members, u.ID)
-	}
-	g.tenant.Groups = []*Group{group, inner}
 	from := g.user("tobias.feldt")
 	for i := range 3 {
 		g.send(from, &letter{
-			id: g.messageID(), from: from.address(), to: []Address{{"Project Aurora", sampleList}}, sent: g.at(),
+			id: g.messageID(), from: from.address(), to: []Address{{g.mark("Project Aurora"), sampleList}}, sent: g.at(),
 			subject: fmt.Sprintf("Aurora news %d", i+1), text: "To everybody on the list: the site office moves to container 4.\n",
 			form: alternative,
 		}, members...)
@@ -156,16 +160,56 @@ func (g *generator) curiosities() {
 	}
 	g.send(maren, secret, g.user("tobias.feldt"), g.user("leon.baptiste"))
 	g.twins(maren)
-	for _, u := range g.writers()[:5] {
-		draft := &letter{
-			from: u.address(), to: []Address{maren.address()}, sent: g.at(), subject: "Draft: notice of termination",
-			text: "Dear Sir or Madam,\n\nI hereby\n",
-		}
-		g.place(u, "Drafts", draft, draft.sent, true)
-		thrown := *draft
-		thrown.sent, thrown.subject = g.at(), "Draft: never mind"
-		g.place(u, "Deleted Items", &thrown, thrown.sent, true)
+}
+
+// drafts makes unsent mail of every day, in the folder for it and thrown away; nobody has got it.
+func (g *generator) drafts() {
+	texts := []notice{
+		{"Draft: notice of termination", "Dear Sir or Madam,\n\nI hereby\n", inEnglish},
+		{"Entwurf: Kündigung des Mietvertrags", "Sehr geehrte Damen und Herren,\n\nhiermit kündige ich\n", inGerman},
+		{"Borrador: oferta revisada", "Estimado cliente:\n\nle adjunto la oferta con los precios\n", inSpanish},
+		{"Черновик: ответ поставщику", "Уважаемые коллеги!\n\nВ ответ на ваше письмо\n", inRussian},
 	}
+	for i, u := range g.writers()[:12] {
+		for day := range 3 {
+			n := texts[(i+day)%len(texts)]
+			draft := &letter{
+				from: u.address(), to: []Address{g.user("maren.oldenkamp").address()}, subject: n.subject, text: n.text,
+				sent: g.day.AddDate(0, 0, day).Add(time.Duration(8*60+g.random.IntN(600)) * time.Minute),
+			}
+			path := "Drafts"
+			if (i+day)%3 == 2 {
+				path, draft.subject = "Deleted Items", "Draft: never mind"
+			}
+			g.place(u, path, draft, draft.sent, true)
+		}
+	}
+}
+
+// large makes mail with attachments of up to 25 MB, on the second and third day, in mailboxes that tests do not name.
+func (g *generator) large() {
+	const mega = 1 << 20
+	day2, day3 := g.day.AddDate(0, 0, 1), g.day.AddDate(0, 0, 2)
+	mail := func(sent time.Time, subject, text string, to []string, files ...file) {
+		l := &letter{
+			id: g.messageID(), from: Address{"Kestrel Surveying", "survey@kestrel.example"}, sent: sent, subject: subject, text: text,
+			form: alternative, files: files,
+		}
+		var users []*User
+		for _, nickname := range to {
+			users = append(users, g.user(nickname))
+			l.to = append(l.to, g.user(nickname).address())
+		}
+		g.send(nil, l, users...)
+	}
+	data := func(name, kind string, size int) file { return noise(name, kind, size, g.seed) }
+	mail(day3.Add(14*time.Hour), "Point cloud of hall 3", "The whole scan, as you asked. It only just fits.\n",
+		[]string{"hugo.castellan"}, data("hall-3.e57", "application/octet-stream", 25*mega))
+	mail(day2.Add(9*time.Hour), "Film of the safety walk", "Please do not pass it on.\n",
+		[]string{sampleShared}, data("safety-walk.mp4", "video/mp4", 10*mega))
+	mail(day2.Add(16*time.Hour), "Soundings, raw data", "Both runs of this week.\n",
+		[]string{"carmen.ibarra", sampleElsewhere}, data("run-1.dat", "application/octet-stream", 3*mega),
+		data("run-2.dat", "application/octet-stream", 2*mega))
 }
 
 // twins makes two messages whose ids differ in the case of one letter.
@@ -227,7 +271,7 @@ func (g *generator) oddLetters() []*letter {
 			attachment("txt", strings.Repeat("long ", 60), "long"), attachment("pdf", "same", "one"), attachment("pdf", "same", "two"),
 		}},
 		{subject: "Photos of the site", form: alternative, text: "All photos in one file, sorry for the size.\n",
-			files: []file{noise("site-photos.bin", 4_400_000, g.seed)}},
+			files: []file{noise("site-photos.bin", "application/octet-stream", 4_400_000, g.seed)}},
 		{subject: "🎉 Jubiläum 🎉", form: alternative, text: "Zehn Jahre! 🎂🥳 Danke euch allen 👏🏽\n"},
 		{subject: strings.Repeat("A very long subject that goes on ", 12), text: "Short text.\n"},
 	}
@@ -246,30 +290,35 @@ func (g *generator) outOfScope() {
 			}
 			g.place(u, path, l, l.sent, false)
 		}
-		search := u.Folder("Unread invoices")
-		inbox := u.Folder("inbox").Messages
+		search, inbox := g.paths[u.ID+"Unread invoices"], g.paths[u.ID+"Inbox"].Messages
 		search.Messages = append(search.Messages, inbox[:min(5, len(inbox))]...)
 	}
 }
 
-// borders makes messages at the edges of the days, and some before and after; for the idle user these are all.
-func (g *generator) borders() {
-	end := g.day.AddDate(0, 0, 3)
-	moments := []time.Time{
-		g.day, g.day.Add(-100), g.day.Add(-time.Second), g.day.AddDate(0, 0, -1), g.day.AddDate(0, 0, 1), g.day.AddDate(0, 0, 1).Add(-100),
-		g.day.AddDate(0, 0, 2), g.day.Add(time.Hour), end, end.Add(-100), end.Add(100), end.Add(3 * time.Hour), end.AddDate(0, 0, 2),
+// edges makes messages on both sides of every midnight, to the second and to the 100 ns of stored times, in folders of every
+// state, and some long before and after; for the idle user those outside the three days are all.
+func (g *generator) edges() {
+	writers, end := g.writers(), g.day.AddDate(0, 0, 3)
+	for i, path := range []string{"Inbox", "Sent Items", "Deleted Items", "Recoverable Items/Deletions", "Recoverable Items/Purges"} {
+		for night := range 4 {
+			u := writers[(4*i+night)%len(writers)]
+			for _, off := range []time.Duration{-time.Second, -100, 0, 100, time.Second} {
+				at := g.day.AddDate(0, 0, night).Add(off)
+				g.place(u, path, g.border(u, at), at, false)
+			}
+		}
 	}
-	for i, at := range moments {
-		u := g.writers()[i%5]
-		g.place(u, "Inbox", g.border(u, at), at, false)
+	for i, at := range []time.Time{g.day.AddDate(0, 0, -1), g.day.Add(time.Hour), end.Add(3 * time.Hour), end.AddDate(0, 0, 2)} {
+		g.place(writers[i], "Inbox", g.border(writers[i], at), at, false)
 	}
 	idle := g.user(sampleIdle)
 	for _, at := range []time.Time{g.day.AddDate(0, 0, -9), g.day.Add(-100), end, end.AddDate(0, 0, 1)} {
 		g.place(idle, "Inbox", g.border(idle, at), at, false)
 	}
-	for _, nickname := range []string{sampleDenied, sampleInactive} {
-		u := g.user(nickname)
-		g.place(u, "Inbox", g.border(u, g.day.Add(time.Hour)), g.day.Add(time.Hour), false)
+	for _, u := range g.tenant.Users {
+		if u.Problem != "" { // what cannot be collected is there all the same
+			g.place(u, "Inbox", g.border(u, g.day.Add(time.Hour)), g.day.Add(time.Hour), false)
+		}
 	}
 }
 

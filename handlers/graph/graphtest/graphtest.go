@@ -23,6 +23,8 @@ type Tenant struct {
 	Identities []Identity
 	Users      []*User
 	Groups     []*Group
+
+	listed []Address // whom the list of individuals names besides users
 }
 
 // An App is an application registration with the credentials that it takes.
@@ -46,10 +48,12 @@ type Identity struct {
 	System             bool // the system-assigned one
 }
 
-// A Group is a security group or a distribution list. Members are object ids of users, Groups those of nested groups.
+// A Group is a distribution list, a security group (it has no Mail) or a Microsoft 365 group (Unified). Members are object
+// ids of users, Groups those of nested groups.
 type Group struct {
 	ID, Mail, DisplayName string
 	Members, Groups       []string
+	Unified               bool
 }
 
 // A User is one directory object, and the mailbox behind it if there is one.
@@ -63,7 +67,11 @@ type User struct {
 	Licensed          bool   // has an Exchange Online plan
 	Aliases           []string
 	Purpose           string // mailboxSettings/userPurpose: user, shared, room …; empty is "user"
+	OnPremises        bool   // onPremisesSyncEnabled: the directory object comes from the customer's own directory
+	DataLocation      string // preferredDataLocation of a Multi-Geo tenant, "CAN"; empty: the tenant's own
 	*Mailbox                 // nil: none, every mailbox call is 404 MailboxNotEnabledForRESTAPI
+	Archive           bool   // has an archive mailbox, too, which nothing is served of
+	Moving            int    // so many requests find the mailbox in a move, as by ProblemMoving; then it has moved
 	Problem           string // what stands in the way of the mailbox; one of the Problem constants
 }
 

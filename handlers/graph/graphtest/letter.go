@@ -10,11 +10,13 @@ import (
 	"mime/quotedprintable"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"golang.org/x/text/encoding"
 	"golang.org/x/text/encoding/charmap"
 	"golang.org/x/text/encoding/japanese"
+	"golang.org/x/text/encoding/simplifiedchinese"
 )
 
 // A letter is one mail as its author wrote it. Its copies in mailboxes differ in Received and Bcc.
@@ -27,7 +29,7 @@ type letter struct {
 	text          string // LF
 	html          string // body of the HTML part; empty: made from the text
 	form          form
-	charset       string // of the text; empty: utf-8
+	charset       string // of the text; empty, or unfit for one of its letters: utf-8
 	files         []file
 	inline        []file // for the HTML's cid: references, by position: <img src="cid:0">
 	attached      *letter
@@ -48,6 +50,7 @@ type file struct {
 	name, kind string
 	size       int
 	data       func() []byte
+	lines      func() io.Reader // instead of data for a large one: its base64, line by line, made while it is read
 }
 
 type meeting struct {
@@ -88,16 +91,15 @@ type copyOf struct {
 }
 
 func (c copyOf) open(call uint64) (io.ReadCloser, error) {
-	var b bytes.Buffer
-	c.writeHeader(&b)
-	w := &mimeWriter{name: fmt.Sprintf("%s %d", c.id+c.subject+c.sent.String(), call)}
+	w := &mimeWriter{name: fmt.Sprintf("%s %d", c.id+c.subject+c.sent.String(), call), b: &bytes.Buffer{}}
+	c.writeHeader(w.b)
 	if c.form == bareBody {
-		b.WriteString("\r\n" + crlf(c.text))
-		return io.NopCloser(&b), nil
+		w.b.WriteString("\r\n" + crlf(c.text))
+		return io.NopCloser(w.b), nil
 	}
-	b.WriteString("MIME-Version: 1.0\r\n")
-	w.write(&b, c.part())
-	return io.NopCloser(&b), nil
+	w.b.WriteString("MIME-Version: 1.0\r\n")
+	w.write(c.part())
+	return io.NopCloser(io.MultiReader(append(w.done, w.b)...)), nil
 }
 
 func (c copyOf) writeHeader(b *bytes.Buffer) {
@@ -148,6 +150,7 @@ type part struct {
 	header   []string // further fields
 	encoding string   // 7bit, 8bit, quoted-printable, base64
 	body     []byte
+	lines    io.Reader // instead of body: base64 already
 	parts    []part
 }
 
@@ -196,29 +199,56 @@ func (l *letter) bodyPart() part {
 	return text
 }
 
+// encodingOf gives the character sets, beside UTF-8, in which the sample's people write; nil for any other.
+func encodingOf(charset string) encoding.Encoding {
+	switch charset {
+	case "iso-8859-1":
+		return charmap.ISO8859_1
+	case "windows-1252":
+		return charmap.Windows1252
+	case "windows-1251":
+		return charmap.Windows1251
+	case "windows-1256":
+		return charmap.Windows1256
+	case "koi8-r":
+		return charmap.KOI8R
+	case "shift_jis":
+		return japanese.ShiftJIS
+	case "iso-2022-jp":
+		return japanese.ISO2022JP
+	case "gb2312":
+		return simplifiedchinese.GBK // as mailers name it
+	}
+	return nil
+}
+
+// writtenIn is the charset that the letter's text goes into.
+func (l *letter) writtenIn() string {
+	e := encodingOf(l.charset)
+	if e == nil {
+		return "utf-8"
+	}
+	if _, err := e.NewEncoder().String(l.text + l.html); err != nil {
+		return "utf-8"
+	}
+	return l.charset
+}
+
 // textPart encodes a text in the letter's character set: as it is where 7 bits do, quoted-printable for European
 // ones, base64 for the others, and 8bit for windows-1252, as old systems send it.
 func (l *letter) textPart(subtype, text string) part {
-	charset, transfer := l.charset, "quoted-printable"
-	if charset == "" {
-		charset = "utf-8"
-	}
+	charset, transfer := l.writtenIn(), "quoted-printable"
 	body := []byte(crlf(text))
-	encodings := map[string]encoding.Encoding{
-		"iso-8859-1": charmap.ISO8859_1, "windows-1252": charmap.Windows1252, "koi8-r": charmap.KOI8R,
-		"shift_jis": japanese.ShiftJIS,
-	}
-	if e, ok := encodings[charset]; ok {
-		encoded, err := encoding.ReplaceUnsupported(e.NewEncoder()).Bytes(body)
-		if err == nil {
-			body = encoded
-		}
+	if e := encodingOf(charset); e != nil {
+		body, _ = e.NewEncoder().Bytes(body) // writtenIn has tried it
 	}
 	switch charset {
 	case "windows-1252":
 		transfer = "8bit"
-	case "koi8-r", "shift_jis":
+	case "koi8-r", "shift_jis", "windows-1251", "windows-1256", "gb2312":
 		transfer = "base64"
+	case "iso-2022-jp":
+		transfer = "7bit"
 	default:
 		if utf8.RuneCountInString(text) == len(text) && longestLine(text) < 900 {
 			transfer = "7bit"
@@ -241,19 +271,24 @@ func (l *letter) htmlBody() string {
 		escaped := strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;").Replace(l.text)
 		body = "<p>" + strings.ReplaceAll(strings.ReplaceAll(escaped, "\n\n", "</p>\n<p>"), "\n", "<br>\n") + "</p>"
 	}
-	charset := l.charset
-	if charset == "" {
-		charset = "utf-8"
+	language := `lang="EN-GB"`
+	if strings.ContainsFunc(l.text, func(r rune) bool { return unicode.Is(unicode.Arabic, r) }) {
+		language = `lang="AR" dir="rtl"`
 	}
-	return `<html><head><meta http-equiv="Content-Type" content="text/html; charset=` + charset + `">` +
-		"<style>p.MsoNormal {margin:0cm; font-size:11pt}</style></head>\n<body lang=\"EN-GB\">\n" + body + "\n</body></html>\n"
+	return `<html><head><meta http-equiv="Content-Type" content="text/html; charset=` + l.writtenIn() + `">` +
+		"<style>p.MsoNormal {margin:0cm; font-size:11pt}</style></head>\n<body " + language + ">\n" + body + "\n</body></html>\n"
 }
 
 func (f file) part(disposition string, more ...string) part {
 	dispose := mime.FormatMediaType(disposition, map[string]string{"filename": f.name})
 	kind := mime.FormatMediaType(f.kind, map[string]string{"name": f.name})
-	header := append([]string{"Content-Disposition: " + dispose}, more...)
-	return part{kind: kind, header: header, encoding: "base64", body: f.data()}
+	p := part{kind: kind, header: append([]string{"Content-Disposition: " + dispose}, more...), encoding: "base64"}
+	if f.lines != nil {
+		p.lines = f.lines()
+		return p
+	}
+	p.body = f.data()
+	return p
 }
 
 // calendar is the iCalendar object of a meeting's mail (RFC 5545, RFC 5546).
@@ -278,37 +313,44 @@ func (m *meeting) calendar(l *letter) string {
 	return strings.Join(append(lines, "END:VEVENT", "END:VCALENDAR", ""), "\r\n")
 }
 
-// A mimeWriter writes trees, with boundaries that depend on its name: another at each call, as Exchange does it.
+// A mimeWriter writes trees, with boundaries that depend on its name: another at each call, as Exchange does it. What it has
+// written is done, one after another, and then b.
 type mimeWriter struct {
 	name  string
 	count int
+	done  []io.Reader
+	b     *bytes.Buffer
 }
 
-func (w *mimeWriter) write(b *bytes.Buffer, p part) {
+func (w *mimeWriter) write(p part) {
 	boundary := ""
 	if len(p.parts) > 0 {
 		w.count++
 		boundary = fmt.Sprintf("_%03d_%s_", w.count, hex.EncodeToString(seedBytes(fmt.Sprint(w.name, w.count), 16)))
 		p.kind += ";\r\n\tboundary=\"" + boundary + `"`
 	}
-	fmt.Fprintf(b, "Content-Type: %s\r\n", p.kind)
+	fmt.Fprintf(w.b, "Content-Type: %s\r\n", p.kind)
 	for _, h := range p.header {
-		b.WriteString(h + "\r\n")
+		w.b.WriteString(h + "\r\n")
 	}
 	if p.encoding != "" {
-		fmt.Fprintf(b, "Content-Transfer-Encoding: %s\r\n", p.encoding)
+		fmt.Fprintf(w.b, "Content-Transfer-Encoding: %s\r\n", p.encoding)
 	}
-	b.WriteString("\r\n")
+	w.b.WriteString("\r\n")
 	for _, child := range p.parts {
-		b.WriteString("--" + boundary + "\r\n")
-		w.write(b, child)
-		b.WriteString("\r\n")
+		w.b.WriteString("--" + boundary + "\r\n")
+		w.write(child)
+		w.b.WriteString("\r\n")
 	}
-	if boundary != "" {
-		b.WriteString("--" + boundary + "--\r\n")
-		return
+	switch {
+	case boundary != "":
+		w.b.WriteString("--" + boundary + "--\r\n")
+	case p.lines != nil:
+		w.done = append(w.done, w.b, p.lines)
+		w.b = &bytes.Buffer{}
+	default:
+		writeEncoded(w.b, p.encoding, p.body)
 	}
-	writeEncoded(b, p.encoding, p.body)
 }
 
 func writeEncoded(b *bytes.Buffer, encoding string, body []byte) {

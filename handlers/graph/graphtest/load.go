@@ -30,7 +30,8 @@ const maxHeader = 1 << 20
 // files directly in dir belong to one user, "mail".
 //
 // user.json in a user's folder may give id, userPrincipalName, mail, displayName, userType, accountEnabled, licensed,
-// aliases, purpose and problem; what it does not give comes from the folder's name. x.json beside x.eml may give
+// aliases, purpose, onPremisesSyncEnabled, preferredDataLocation, archive (true: there is an archive mailbox, too), moving (a
+// number, as [User.Moving]) and problem; what it does not give comes from the folder's name. x.json beside x.eml may give
 // received (RFC 3339) and draft; without it a message was received when its first Received field says, or its Date, or
 // else when its file was last changed. Bodies are read when they are asked for, and served as they are in the file.
 //
@@ -42,7 +43,7 @@ func LoadTenant(dir string) (*Tenant, error) {
 		return nil, fmt.Errorf("load tenant: %w", err)
 	}
 	l := &loader{root: dir, tenant: &Tenant{ID: guid("tenant " + loadDomain), Domain: loadDomain}}
-	l.tenant.Apps = []App{{ClientID: guid("app " + loadDomain), Secret: "stand-in-secret"}}
+	l.tenant.Apps = []App{{ClientID: guid("app " + loadDomain), Secret: Canary + "-secret"}}
 	flat := slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return !e.IsDir() && isMail(e.Name()) })
 	if flat {
 		u := l.user("mail", "")
@@ -85,6 +86,10 @@ type userFile struct {
 	Licensed          *bool    `json:"licensed"`
 	Aliases           []string `json:"aliases"`
 	Purpose           string   `json:"purpose"`
+	OnPremises        bool     `json:"onPremisesSyncEnabled"`
+	DataLocation      string   `json:"preferredDataLocation"`
+	Archive           bool     `json:"archive"`
+	Moving            int      `json:"moving"`
 	Problem           string   `json:"problem"`
 }
 
@@ -96,7 +101,8 @@ func (l *loader) user(name, dir string) *User {
 	}
 	u := &User{
 		ID: given.ID, UserPrincipalName: given.UserPrincipalName, DisplayName: given.DisplayName, UserType: "Member",
-		Enabled: true, Licensed: true, Aliases: given.Aliases, Purpose: given.Purpose, Problem: given.Problem,
+		Enabled: true, Licensed: true, Aliases: given.Aliases, Purpose: given.Purpose, OnPremises: given.OnPremises,
+		DataLocation: given.DataLocation, Archive: given.Archive, Moving: max(0, given.Moving), Problem: given.Problem,
 	}
 	if _, known := problem(u.Problem); !known && u.Problem != "" {
 		l.fault(filepath.Join(dir, "user.json"), errors.New("the problem is not known"))

@@ -46,7 +46,8 @@ func TestATenantIsReadFromAFolder(t *testing.T) {
 		"ada@contoso.example/Recoverable Items/Odd/6.eml":    plain,
 		"ada@contoso.example/notes.txt":                      "no mail",
 		"Bob Ümlaut/user.json": `{"id":"id-bob","userPrincipalName":"bob@contoso.example","mail":"","displayName":"Bob","userType":"",` +
-			`"accountEnabled":false,"licensed":false,"aliases":["b@contoso.example"],"purpose":"shared","problem":"moving"}`,
+			`"accountEnabled":false,"licensed":false,"aliases":["b@contoso.example"],"purpose":"shared","problem":"moving","archive":true,"moving":2,` +
+			`"onPremisesSyncEnabled":true,"preferredDataLocation":"CAN"}`,
 		"Bob Ümlaut/Inbox/meeting.eml": "Subject: Meet\r\nContent-Type: text/calendar; method=REQUEST\r\n\r\nBEGIN:VCALENDAR",
 		".git/config":                  "x",
 	})
@@ -94,6 +95,9 @@ func TestATenantIsReadFromAFolder(t *testing.T) {
 	if bob.Mail != "" || bob.DisplayName != "Bob" || bob.UserType != "" || bob.Enabled || bob.Licensed || bob.Purpose != "shared" ||
 		bob.Problem != graphtest.ProblemMoving || len(bob.Aliases) != 1 || bob.Folder("inbox").Messages[0].Type != "eventMessageRequest" {
 		t.Errorf("bob = %+v", bob)
+	}
+	if !bob.Archive || bob.Moving != 2 || !bob.OnPremises || bob.DataLocation != "CAN" {
+		t.Errorf("bob = %+v, want archive, moving, on premises, CAN", bob)
 	}
 	again, err := graphtest.LoadTenant(dir)
 	if err != nil || again.User("ada@contoso.example").Folder("inbox").Messages[1].ImmutableID != one.ImmutableID {
@@ -240,7 +244,7 @@ func TestTheSamplesTruthIsWhatItsFoldersHold(t *testing.T) {
 		}
 		slices.Sort(want)
 		slices.Sort(got)
-		if len(got) < 1000 || !slices.Equal(got, want) {
+		if len(got) < 3000 || !slices.Equal(got, want) {
 			t.Errorf("seed %d: the truth has %d items, the folders %d, or others", seed, len(got), len(want))
 		}
 		if len(slices.Compact(got)) != len(want) {

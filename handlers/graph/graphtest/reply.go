@@ -54,10 +54,20 @@ type errorBody struct {
 	} `json:"error"`
 }
 
-// refuse answers with an error in Graph's shape; ids and date are put in when it is written.
+// naming is a message that names somebody, as Microsoft's may: "The requested user 'x@y' is invalid." [Leak] finds it wherever
+// a client repeats it.
+func naming(message string) string {
+	return strings.TrimSpace(message + " ('" + Canary + "@kestrel.example')")
+}
+
+// refuse answers with an error in Graph's shape; ids and date are put in when it is written. Its message names somebody, but
+// that UnknownError comes without one.
 func refuse(status int, code, message string) *reply {
 	var e errorBody
 	e.Error.Code, e.Error.Message = code, message
+	if code != "UnknownError" {
+		e.Error.Message = naming(message)
+	}
 	r := newReply(status)
 	r.header.Set("Content-Type", "application/json")
 	r.body, _ = json.Marshal(e) // strings alone: cannot fail
@@ -70,7 +80,7 @@ func (r *reply) breaks(rule string) *reply {
 	return r
 }
 
-// stamp gives an answer its ids: headers, and the inner error of an error that has none yet.
+// stamp gives an answer its ids: headers, and the inner error of an error of Graph's shape that has none yet.
 func (r *reply) stamp(requestID, clientID string, now time.Time) {
 	r.header.Set("request-id", requestID)
 	r.header.Set("client-request-id", clientID)
@@ -78,7 +88,7 @@ func (r *reply) stamp(requestID, clientID string, now time.Time) {
 		return
 	}
 	var e errorBody
-	if json.Unmarshal(r.body, &e) != nil || e.Error.Inner != nil {
+	if json.Unmarshal(r.body, &e) != nil || e.Error.Code == "" || e.Error.Inner != nil {
 		return
 	}
 	e.Error.Inner = map[string]string{

@@ -3,141 +3,82 @@ package graphtest
 import (
 	"fmt"
 	"math/rand/v2"
-	"slices"
 	"strings"
 	"time"
 
 	"chainmail/handlers/capture"
 )
 
-// The nicknames in the sample that stand for something.
-const (
-	sampleHeavy       = "ines.carvalho"
-	sampleDeep        = "priya.raman"
-	sampleIdle        = "jonas.witte"
-	sampleByAlias     = "yuki.tanabe"
-	sampleDenied      = "helena.marsh"
-	sampleInactive    = "otto.lindqvist"
-	sampleGuest       = "supplier_kestrel.example#EXT#"
-	sampleUnmonitored = "nora.vance"
-	sampleShared      = "accounts"
+const heavyMessages = 400
 
-	heavyMessages = 400
-)
-
-// Sample makes a tenant, contoso.onmicrosoft.com, with about 1,200 messages of 2 to 4 March 2026 and some just outside,
-// and the truth about what of it is owed. The same seed makes the same ids, times and texts.
+// Sample makes a tenant, contoso.onmicrosoft.com, with some 3,300 messages of 2 to 4 March 2026 and some just outside, and the
+// truth about what of it is owed. The same seed makes the same ids, times and texts.
 //
-// Its users are everyday ones; one with deep folders, one with 400 messages, one without any in those days; a shared
-// mailbox, an unlicensed one that answers, one known by an alias; a guest, an inactive and a refused mailbox.
-func Sample(seed uint64) (*Tenant, *Truth) {
+// Its users are everyday ones; one with deep folders, one with 400 messages, one without any in those days, one known by an
+// alias; and one of each kind that a collection must tell apart: see [staff]. They write in nine languages. Midnights,
+// which are the edges of the windows, have messages on both sides in several folders.
+func Sample(seed uint64) (*Tenant, *Truth) { return sample(seed, "") }
+
+// sample makes the tenant with a word planted in all that people write; none if it is empty.
+func sample(seed uint64, word string) (*Tenant, *Truth) {
 	g := &generator{
 		random: rand.New(rand.NewPCG(seed, 0x0E08)),
 		seed:   seed,
+		word:   word,
 		tenant: &Tenant{ID: guid(fmt.Sprint("tenant ", seed)), Domain: "contoso.onmicrosoft.com"},
 		truth:  &Truth{Excluded: map[string]string{}},
 		scopes: map[*Folder]scope{},
 		paths:  map[string]*Folder{},
 		day:    time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC),
 	}
-	g.tenant.Apps = []App{{ClientID: guid(fmt.Sprint("app ", seed)), Secret: "stand-in-secret"}}
+	g.tenant.Apps = []App{{ClientID: guid(fmt.Sprint("app ", seed)), Secret: Canary + "-secret"}}
 	g.people()
-	g.threads(85)
+	g.threads(210)
 	g.notices()
 	g.meetings()
 	g.curiosities()
+	g.drafts()
+	g.large()
 	g.list()
 	g.outOfScope()
-	g.borders()
+	g.edges()
 	return g.tenant, g.truth
 }
 
 type generator struct {
 	random *rand.Rand
 	seed   uint64
+	word   string // planted in what people write; empty: none
 	tenant *Tenant
 	truth  *Truth
 	scopes map[*Folder]scope
-	paths  map[string]*Folder // by user id and path
+	paths  map[string]*Folder // by user id and path, without the word
 	day    time.Time          // the first of the three
 	serial int
 }
 
-// A scope is what the generator knows of a folder when it makes it; state is empty for one that is not in scope.
+// A scope is what the generator knows of a folder when it makes it: its path without the word, its path as it is shown, and
+// the state of what lies in it, which is empty for a folder that is not in scope.
 type scope struct {
-	path  string
-	state capture.State
-}
-
-// people makes the users, with the folders that every mailbox has.
-func (g *generator) people() {
-	type person struct {
-		nickname, name    string
-		enabled, licensed bool
-	}
-	for _, p := range []person{
-		{"maren.oldenkamp", "Maren Oldenkamp", true, true},
-		{"tobias.feldt", "Tobias Feldt", true, true},
-		{sampleHeavy, "Inês Carvalho", true, true},
-		{sampleDeep, "Priya Raman", true, true},
-		{sampleIdle, "Jonas Witte", true, true},
-		{sampleByAlias, "Yuki Tanabe", true, true},
-		{"rafael.monteiro", "Rafael Monteiro", true, true},
-		{"amara.diallo", "Amara Diallo", true, true},
-		{"leon.baptiste", "Léon Baptiste", true, true},
-		{"svenja.brandt", "Svenja Brandt", true, false}, // unlicensed, and answers all the same
-		{sampleShared, "Accounts Payable", false, false},
-		{sampleUnmonitored, "Nora Vance", true, true},
-		{sampleDenied, "Helena Marsh", true, true},
-		{sampleInactive, "Otto Lindqvist", false, true},
-	} {
-		address := p.nickname + "@" + g.tenant.Domain
-		u := &User{
-			ID: guid(fmt.Sprint(p.nickname, g.seed)), UserPrincipalName: address, Mail: address, DisplayName: p.name,
-			UserType: "Member", Enabled: p.enabled, Licensed: p.licensed,
-		}
-		g.tenant.Users = append(g.tenant.Users, u)
-		g.mailbox(u)
-	}
-	guest := sampleGuest + "@" + g.tenant.Domain
-	g.tenant.Users = append(g.tenant.Users, &User{
-		ID: guid(fmt.Sprint(guest, g.seed)), UserPrincipalName: guest, Mail: "supplier@kestrel.example",
-		DisplayName: "Kestrel Supplier", UserType: "Guest", Enabled: true,
-	})
-	g.user(sampleShared).Purpose = "shared"
-	g.user(sampleByAlias).Aliases = []string{"y.tanabe@" + g.tenant.Domain}
-	g.user("maren.oldenkamp").Aliases = []string{"maren@" + g.tenant.Domain, "m.oldenkamp@" + g.tenant.Domain}
-	g.user("tobias.feldt").UserType = "" // an account made before there were types
-	g.user(sampleDenied).Problem = ProblemDenied
-	g.user(sampleInactive).Problem = ProblemInactive
-	g.truth.Excluded[g.user(sampleDenied).Mail] = capture.ReasonDenied
-	g.truth.Excluded[g.user(sampleInactive).Mail] = capture.ReasonNoMailbox
-	g.truth.Excluded["supplier@kestrel.example"] = capture.ReasonGuest
-	g.truth.Excluded[sampleNobody] = capture.ReasonNotFound
-	g.truth.Excluded[sampleList] = capture.ReasonNotFound
-}
-
-// user gives a user of the sample; one that is not there is a mistake in this file.
-func (g *generator) user(nickname string) *User {
-	for _, u := range g.tenant.Users {
-		if strings.HasPrefix(u.UserPrincipalName, nickname+"@") {
-			return u
-		}
-	}
-	panic("sample has no user " + nickname)
+	key, path string
+	state     capture.State
 }
 
 // folder makes a folder below another, and writes down what is owed of it.
 func (g *generator) folder(u *User, parent *Folder, name, wellKnown string, state capture.State) *Folder {
-	path := name
-	if above := g.scopes[parent].path; above != "" {
-		path = above + "/" + name
+	shown := name
+	if wellKnown == "" {
+		shown = g.mark(name)
+	}
+	key, path := name, shown
+	if above := g.scopes[parent]; above.path != "" {
+		key, path = above.key+"/"+name, above.path+"/"+shown
 	}
 	if wellKnown == "root" || wellKnown == "msgfolderroot" {
-		path = ""
+		key, path = "", ""
 	}
-	f := &Folder{ID: folderID(fmt.Sprint(g.seed, u.ID, wellKnown, path)), Name: name, WellKnown: wellKnown}
-	g.scopes[f], g.paths[u.ID+path] = scope{path, state}, f
+	f := &Folder{ID: folderID(fmt.Sprint(g.seed, u.ID, wellKnown, key)), Name: shown, WellKnown: wellKnown}
+	g.scopes[f], g.paths[u.ID+key] = scope{key, path, state}, f
 	if parent != nil {
 		parent.Children = append(parent.Children, f)
 	}
@@ -204,6 +145,7 @@ func (g *generator) place(u *User, path string, l *letter, received time.Time, d
 	if f == nil {
 		panic("sample has no folder " + path)
 	}
+	g.plant(l)
 	g.serial++
 	name := fmt.Sprint(g.seed, " ", g.serial)
 	m := &Message{
@@ -225,25 +167,6 @@ func (g *generator) place(u *User, path string, l *letter, received time.Time, d
 		})
 	}
 	return m
-}
-
-func (u *User) address() Address { return Address{u.DisplayName, u.Mail} }
-
-func (u *User) firstName() string {
-	first, _, _ := strings.Cut(u.DisplayName, " ")
-	return first
-}
-
-// writers are the users that write to each other; the idle one takes no part.
-func (g *generator) writers() []*User {
-	var all []*User
-	for _, u := range g.tenant.Users {
-		nickname, _, _ := strings.Cut(u.UserPrincipalName, "@")
-		if u.Mailbox != nil && u.Problem == "" && !slices.Contains([]string{sampleIdle, sampleHeavy}, nickname) {
-			all = append(all, u)
-		}
-	}
-	return all
 }
 
 // send puts a letter into its author's Sent Items and its recipients' mailboxes, wherever they keep such mail.

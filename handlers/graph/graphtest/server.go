@@ -51,6 +51,7 @@ type Server struct {
 	violations []string
 	requests   map[string]int
 	fetches    map[string]int
+	moves      map[string]int // requests to mailboxes that move, by user id
 	served     map[string][]string
 	links      map[string]bool // continuations given out; true: ids were immutable
 	mimeCalls  uint64
@@ -77,7 +78,8 @@ func NewServer(t *Tenant, o Options) *Server {
 		limits:   limits{meters: map[string]*meter{}, most: map[string]int{}},
 		faults:   faults{tenant: t.ID, chaos: o.Chaos},
 		tokens:   tokens{valid: map[string]token{}},
-		requests: map[string]int{}, fetches: map[string]int{}, served: map[string][]string{}, links: map[string]bool{},
+		requests: map[string]int{}, fetches: map[string]int{}, moves: map[string]int{}, served: map[string][]string{},
+		links: map[string]bool{},
 	}
 }
 

@@ -41,40 +41,32 @@ func (t *Truth) InScope(w capture.Window, drafts bool) []TruthItem {
 	return items
 }
 
-// The identifiers of the sample's custodians that are nobody's mailbox.
-const (
-	sampleNobody = "former.employee@contoso.onmicrosoft.com"
-	sampleList   = "project-aurora@contoso.onmicrosoft.com"
-)
-
 // Custodians is the list of individuals that goes with a tenant: a CSV with the header
 // identifier,secondaryIdentifiers,displayName,firstName,lastName,from,to. A sample's names one by an alias, and some that
-// cannot be collected: a guest, an inactive and a refused mailbox, an address that is nobody's, a distribution list; and
-// one user is not on it. Of any other tenant it lists all users.
+// cannot be collected: users of the kinds that [Truth.Excluded] explains, an address that is nobody's, a distribution list
+// and groups; and one user is not on it. Of any other tenant it lists all users.
 func Custodians(t *Tenant) []byte {
-	sample := slices.ContainsFunc(t.Groups, func(g *Group) bool { return g.Mail == sampleList })
+	sample := len(t.listed) > 0
 	var b bytes.Buffer
 	w := csv.NewWriter(&b)
-	write := func(row ...string) { _ = w.Write(row) } // memory alone: cannot fail
-	write("identifier", "secondaryIdentifiers", "displayName", "firstName", "lastName", "from", "to")
+	write := func(identifier, secondary, name string) {
+		first, last, _ := strings.Cut(name, " ")
+		_ = w.Write([]string{identifier, secondary, name, first, last, "", ""}) // memory alone: cannot fail
+	}
+	_ = w.Write([]string{"identifier", "secondaryIdentifiers", "displayName", "firstName", "lastName", "from", "to"})
 	for _, u := range t.Users {
 		nickname, _, _ := strings.Cut(u.UserPrincipalName, "@")
-		if sample && nickname == sampleUnmonitored {
+		identifier, secondary := cmp.Or(u.Mail, u.UserPrincipalName), strings.Join(u.Aliases, ";")
+		switch {
+		case sample && nickname == sampleUnmonitored:
 			continue
-		}
-		identifier, secondary := u.Mail, strings.Join(u.Aliases, ";")
-		if sample && nickname == sampleByAlias {
+		case sample && nickname == sampleByAlias:
 			identifier, secondary = u.Aliases[0], ""
 		}
-		if identifier == "" {
-			identifier = u.UserPrincipalName
-		}
-		first, last, _ := strings.Cut(u.DisplayName, " ")
-		write(identifier, secondary, u.DisplayName, first, last, "", "")
+		write(identifier, secondary, u.DisplayName)
 	}
-	if sample {
-		write(sampleNobody, "", "Former Employee", "Former", "Employee", "", "")
-		write(sampleList, "", "Project Aurora", "Project", "Aurora", "", "")
+	for _, a := range t.listed {
+		write(a.Address, "", a.Name)
 	}
 	w.Flush()
 	return b.Bytes()

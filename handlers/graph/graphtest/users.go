@@ -1,6 +1,7 @@
 package graphtest
 
 import (
+	"encoding/base64"
 	"fmt"
 	"regexp"
 	"slices"
@@ -15,7 +16,7 @@ var userDefaults = []string{
 func userProperties() []string {
 	return append(userDefaults[:len(userDefaults):len(userDefaults)],
 		"accountEnabled", "userType", "assignedLicenses", "assignedPlans", "proxyAddresses", "otherMails", "mailNickname",
-		"onPremisesSyncEnabled", "onPremisesImmutableId", "createdDateTime", "deletedDateTime")
+		"onPremisesSyncEnabled", "onPremisesImmutableId", "preferredDataLocation", "createdDateTime", "deletedDateTime")
 }
 
 // exchangePlan is the service plan of Exchange Online (Plan 2).
@@ -29,7 +30,11 @@ func userRow(u *User, selected []string) map[string]any {
 		"userPrincipalName": u.UserPrincipalName, "accountEnabled": u.Enabled, "userType": orNull(u.UserType),
 		"assignedLicenses": []any{}, "assignedPlans": []any{}, "proxyAddresses": proxyAddresses(u), "otherMails": []string{},
 		"mailNickname": nickname, "onPremisesSyncEnabled": nil, "onPremisesImmutableId": nil,
-		"createdDateTime": "2021-04-01T08:00:00Z", "deletedDateTime": nil,
+		"preferredDataLocation": orNull(u.DataLocation), "createdDateTime": "2021-04-01T08:00:00Z", "deletedDateTime": nil,
+	}
+	if u.OnPremises {
+		all["onPremisesSyncEnabled"] = true
+		all["onPremisesImmutableId"] = base64.StdEncoding.EncodeToString(seedBytes("source anchor "+u.ID, 16))
 	}
 	if u.Licensed {
 		all["assignedLicenses"] = []any{map[string]any{
@@ -246,9 +251,13 @@ func groupRow(g *Group) map[string]any {
 	if g.Mail != "" {
 		proxies = append(proxies, "SMTP:"+g.Mail)
 	}
+	types := []string{}
+	if g.Unified {
+		types = append(types, "Unified")
+	}
 	return map[string]any{
 		"id": g.ID, "displayName": g.DisplayName, "mail": orNull(g.Mail), "mailEnabled": g.Mail != "",
-		"securityEnabled": g.Mail == "", "groupTypes": []string{}, "proxyAddresses": proxies, "description": nil,
+		"securityEnabled": g.Mail == "", "groupTypes": types, "proxyAddresses": proxies, "description": nil,
 	}
 }
 

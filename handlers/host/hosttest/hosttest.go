@@ -93,6 +93,7 @@ type Host struct {
 	mu      sync.Mutex // guards what follows
 	process *process   // the last one started
 	starts  int
+	peak    int64       // see PeakMemory
 	faults  []time.Time // not older than faultLifetime
 	stopped error       // wraps ErrStopped
 	closed  bool

@@ -3,6 +3,7 @@ package hosttest
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -40,6 +41,7 @@ type process struct {
 	base   string
 	asked  atomic.Bool   // its end was the host's or the test's doing, not its own
 	clean  bool          // it exited with 0 by itself; valid once done is closed
+	peak   atomic.Int64  // bytes of memory, as far as known before it was killed
 	done   chan struct{} // closed when it has ended and its end has been judged
 	output chan struct{} // closed when its console has been read to the end
 	tail   tail          // of its standard error
@@ -57,6 +59,9 @@ func (p *process) ended() bool {
 // kill ends the process at once, as the host always does, and waits for its end.
 func (p *process) kill() {
 	p.asked.Store(true)
+	if !p.ended() {
+		p.peak.Store(p.peakSoFar())
+	}
 	_ = p.cmd.Process.Kill() // the only fault is that it has already ended
 	<-p.done
 }
@@ -145,6 +150,7 @@ func (h *Host) runProcess(p *process) error {
 func (h *Host) await(p *process) {
 	_ = p.cmd.Wait() // the exit code says all
 	p.client.CloseIdleConnections()
+	h.measured(cmp.Or(p.peak.Load(), peakOf(p.cmd.ProcessState)))
 	if !p.asked.Load() {
 		p.drained()
 		switch code := p.cmd.ProcessState.ExitCode(); code {
@@ -157,6 +163,13 @@ func (h *Host) await(p *process) {
 		}
 	}
 	close(p.done)
+}
+
+// measured notes what memory a life of the handler took.
+func (h *Host) measured(peak int64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.peak = max(h.peak, peak)
 }
 
 // fault counts an error of the handler; the third within half an hour stops the host.

@@ -66,13 +66,13 @@ func listenAsHandler() net.Listener {
 
 // order is what the puppet is told by a message's text, or by the setting ORDER when a timer calls it.
 type order struct {
-	Do     string // "answer", "echo", "environment", "exit", "hang", "long", "meet", "cut"
+	Do     string // "answer", "echo", "environment", "exit", "hang", "long", "meet", "cut", "hold", "spill"
 	Say    string // a line for the standard output, first
 	Status int
 	Type   string
 	Body   string
 	Target string // of a redirect
-	N      int    // the exit code; the length of a long output; how many must meet
+	N      int    // the exit code; the length of a long output; how many must meet; bytes to hold or to spill
 }
 
 func (o order) String() string { return `{"order":` + hostText(o) + `}` }
@@ -88,6 +88,8 @@ type puppet struct {
 	inside   int // invocations that meet right now
 	peak     int
 	complete chan struct{} // closed when enough have met
+	held     [][]byte
+	spilt    []*os.File
 }
 
 func runPuppet() {
@@ -143,6 +145,10 @@ func (p *puppet) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "meet":
 		fmt.Fprintf(w, "%s", p.meet(w, o.N))
 		return
+	case "hold":
+		p.hold(o.N)
+	case "spill":
+		p.spill(o.N)
 	case "echo":
 		fmt.Println("echo " + hostText(echo{r.Method, r.URL.Path, string(body), r.Header, r.ContentLength, r.TransferEncoding}))
 	case "environment":
@@ -171,6 +177,39 @@ func (p *puppet) meet(w http.ResponseWriter, n int) string {
 	p.inside--
 	w.Header().Set("Content-Type", "application/json")
 	return fmt.Sprintf(`{"Logs":["%d"]}`, p.peak)
+}
+
+// hold takes so many bytes of memory and keeps them.
+func (p *puppet) hold(n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.held = append(p.held, resident(n))
+}
+
+// resident makes memory of which every page is there.
+func resident(n int) []byte {
+	b := make([]byte, n)
+	for i := 0; i < n; i += 1 << 10 {
+		b[i] = 1
+	}
+	return b
+}
+
+// spill writes so many bytes to a temporary file without a name and keeps it open.
+func (p *puppet) spill(n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	f, err := os.CreateTemp("", "")
+	if err == nil {
+		_, err = f.Write(make([]byte, n))
+	}
+	if err == nil {
+		err = os.Remove(f.Name())
+	}
+	if err != nil {
+		panic(err)
+	}
+	p.spilt = append(p.spilt, f)
 }
 
 // orderOf decodes the host's body with no help of the product's code.

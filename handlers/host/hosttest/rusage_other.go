@@ -1,0 +1,7 @@
+//go:build !unix
+
+package hosttest
+
+import "os"
+
+func peakOf(*os.ProcessState) int64 { return 0 }
