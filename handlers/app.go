@@ -12,7 +12,6 @@ import (
 	"os"
 	"strings"
 	"sync"
-	"time"
 
 	"chainmail/handlers/bury"
 	"chainmail/handlers/chain"
@@ -58,7 +57,7 @@ type app struct {
 	made bool // tables and containers are there
 }
 
-func newApp(env settings.Environment, log *slog.Logger, now func() time.Time) (*app, error) {
+func newApp(env settings.Environment, log *slog.Logger, clock graph.Clock) (*app, error) {
 	state, err := openVault(env.State)
 	if err != nil {
 		return nil, fmt.Errorf("CHAINMAIL_STATE: %w", err)
@@ -72,9 +71,10 @@ func newApp(env settings.Environment, log *slog.Logger, now func() time.Time) (*
 		return nil, fmt.Errorf("CHAINMAIL_STATE: %w", err)
 	}
 	var (
+		now     = clock.Now
 		written = state.Container(configContainer)
 		memory  = state.Container(stateContainer)
-		clients = newClients(log)
+		clients = newClients(log, clock)
 		inForce = &config.Store{
 			Written: written, State: memory, Evidence: evidence.Container, Ledger: book, Lookup: env.Lookup, Log: log, Now: now,
 		}
@@ -151,14 +151,15 @@ func identity(clientID string) (azcore.TokenCredential, error) {
 // see all of them.
 type clients struct {
 	log       *slog.Logger
+	clock     graph.Clock
 	transport http.RoundTripper
 
 	mu   sync.Mutex
 	kept map[string]*graph.Client
 }
 
-func newClients(log *slog.Logger) *clients {
-	return &clients{log: log, transport: graph.DefaultTransport(), kept: map[string]*graph.Client{}}
+func newClients(log *slog.Logger, clock graph.Clock) *clients {
+	return &clients{log: log, clock: clock, transport: graph.DefaultTransport(), kept: map[string]*graph.Client{}}
 }
 
 func (c *clients) of(s settings.Source) (*graph.Client, error) {
@@ -186,7 +187,7 @@ func (c *clients) open(s settings.Source) (*graph.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return graph.New(graph.Options{Root: cloud.Root, Scope: cloud.Scope, Credential: cred, Transport: c.transport, Log: c.log})
+	return graph.New(graph.Options{Root: cloud.Root, Scope: cloud.Scope, Credential: cred, Transport: c.transport, Clock: c.clock, Log: c.log})
 }
 
 // signIn makes the source's credential; nil for kind none. The error names the app setting that cannot be used.

@@ -15,6 +15,7 @@ import (
 	"strings"
 
 	"chainmail/handlers/capture"
+	"chainmail/handlers/graph/graphtest"
 	"chainmail/handlers/vault"
 )
 
@@ -308,12 +309,16 @@ func (w *world) checkNothingElse(e *evidence) {
 // native one of the bodies that the stand-in served for it, and nothing else.
 func (w *world) checkCaptured(e *evidence, window capture.Window) {
 	w.Helper()
-	want := map[string]capture.State{}
 	monitored := w.monitored()
-	for _, i := range w.truth.InScope(window, false) {
-		if monitored[i.UserID] {
-			want[i.UserID+" "+i.ImmutableID] = i.State
-		}
+	w.checkOwed(e, slices.DeleteFunc(w.truth.InScope(window, false), func(i graphtest.TruthItem) bool { return !monitored[i.UserID] }))
+}
+
+// checkOwed does it for a list of items.
+func (w *world) checkOwed(e *evidence, owed []graphtest.TruthItem) {
+	w.Helper()
+	want := map[string]capture.State{}
+	for _, i := range owed {
+		want[i.UserID+" "+i.ImmutableID] = i.State
 	}
 	if len(want) == 0 {
 		w.Fatal("nothing is in scope: the test would prove nothing")

@@ -1,91 +1,95 @@
 package main
 
 import (
+	"fmt"
+	"math/rand/v2"
+	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"chainmail/handlers/capture"
 	"chainmail/handlers/graph/graphtest"
+	"chainmail/handlers/host/hosttest"
 	"chainmail/handlers/vault/storagetest"
 )
 
-// A moment is a request of the handler at which it is killed: the n-th that matches, before it reaches the storage or after,
-// when its answer is lost with the process.
+// A moment is a write of the handler, the n-th of its kind.
 type moment struct {
-	name  string
-	match func(storagetest.Op) bool
-	nth   int32
+	kind string
+	nth  int
 }
 
-func blobOp(verb, container, part string) func(storagetest.Op) bool {
-	return func(op storagetest.Op) bool {
-		return op.Service == storagetest.Blob && op.Verb == verb && op.Container == container && strings.Contains(op.Name, part)
+// varying are the parts of a name that tell one write from another of its kind.
+var varying = regexp.MustCompile(`\d{14}UTC-\d{14}UTC|[0-9a-f]{64}|[0-9]*-?[0-9]*-?[A-Z2-7]{26}|[a-z2-7]{26}|\d+-\d+|\d{5}`)
+
+// kindOf names what a request does: "Put Blob evidence o365-mail/*/manifest.json", "Insert Entity lane:*, Update Entity chunk:*".
+func kindOf(op storagetest.Op) string {
+	if len(op.Parts) == 0 {
+		return strings.TrimSpace(op.Verb + " " + op.Container + " " + varying.ReplaceAllString(op.Name, "*"))
 	}
+	var parts []string
+	for _, p := range op.Parts {
+		_, key, _ := strings.Cut(p.Name, "/")
+		parts = append(parts, p.Verb+" "+varying.ReplaceAllString(key, "*"))
+	}
+	return strings.Join(parts, ", ")
 }
 
-// rowOp matches a transaction that writes a row whose key begins so.
-func rowOp(prefix string) func(storagetest.Op) bool {
-	return func(op storagetest.Op) bool {
-		for _, p := range op.Parts {
-			if _, key, _ := strings.Cut(p.Name, "/"); strings.HasPrefix(key, prefix) {
-				return true
-			}
+// rehearse runs a small world undisturbed and gives what it asked of its storage.
+func rehearse(t *testing.T) []storagetest.Op {
+	t.Helper()
+	w, day := killWorld(t)
+	w.start()
+	w.settle()
+	w.checkAfterKills(day)
+	return w.proxy.Ops()
+}
+
+// moments are all writes of a run.
+func moments(ops []storagetest.Op) []moment {
+	seen := map[string]int{}
+	var all []moment
+	for _, op := range ops {
+		if op.Write {
+			kind := kindOf(op)
+			seen[kind]++
+			all = append(all, moment{kind, seen[kind]})
 		}
-		return false
+	}
+	return all
+}
+
+// at makes an action at a moment, and counts how often a write of its kind came.
+func (m moment) at(action storagetest.Action, came *atomic.Int32) func(storagetest.Op) storagetest.Action {
+	return func(op storagetest.Op) storagetest.Action {
+		if op.Write && kindOf(op) == m.kind && int(came.Add(1)) == m.nth {
+			return action
+		}
+		return storagetest.Pass
 	}
 }
 
-func moments() []moment {
-	return []moment{
-		{"keeping the settings", blobOp("Put Blob", "evidence", "_config/"), 1},
-		{"noting an individual", rowOp("person:"), 3},
-		{"keeping the snapshot of custodians", blobOp("Put Blob", "state", "snapshots/"), 1},
-		{"making a batch", rowOp("batch:"), 1},
-		{"giving a lane its turn", rowOp("lane:"), 1},
-		{"taking a chunk", rowOp("chunk:"), 1},
-		{"staging a block", blobOp("Put Block", "evidence", ".zip"), 1},
-		{"writing the record of a part", blobOp("Put Blob", "state", "record.json"), 1},
-		{"fencing a part", rowOp("chunk:"), 2},
-		{"committing a package", blobOp("Put Block List", "evidence", ".zip"), 1},
-		{"writing the items", blobOp("Put Blob", "evidence", ".items.jsonl"), 1},
-		{"writing the exceptions", blobOp("Put Blob", "evidence", ".exceptions.csv"), 1},
-		{"noting an exception", rowOp("exception:"), 1},
-		{"writing the seal", blobOp("Put Blob", "evidence", ".seal.json"), 1},
-		{"closing a part", rowOp("chunk:"), 3},
-		{"leaving a chunk", rowOp("chunk:"), 4},
-		{"keeping the manifest", blobOp("Put Blob", "state", "manifests/"), 1},
-		{"linking the manifest", rowOp("head"), 1},
-		{"describing the format", blobOp("Put Blob", "evidence", "_format/"), 1},
-		{"publishing the manifest", blobOp("Put Blob", "evidence", "manifest.json"), 1},
-		{"publishing the manifest's hash", blobOp("Put Blob", "evidence", "manifest.json.sha256"), 1},
-		{"noting that the batch is published", rowOp("open:"), 2},
-	}
-}
-
-func TestAKilledHandlerLeavesTheSameEvidence(t *testing.T) {
+func TestAHandlerKilledAtAnyWriteLeavesTheSameEvidence(t *testing.T) {
 	t.Parallel()
-	for _, m := range moments() {
-		for _, when := range []string{"before", "after"} {
-			t.Run(m.name+" "+when, func(t *testing.T) {
+	all := moments(rehearse(t))
+	if len(all) < 40 {
+		t.Fatalf("%d writes: the test would prove little", len(all))
+	}
+	for _, m := range all {
+		for when, action := range map[string]func(func()) storagetest.Action{"before": storagetest.Before, "after": storagetest.After} {
+			t.Run(fmt.Sprintf("%s %s %d", when, m.kind, m.nth), func(t *testing.T) {
 				t.Parallel()
 				w, day := killWorld(t)
-				var matched atomic.Int32
-				w.proxy.OnRequest(func(op storagetest.Op) storagetest.Action {
-					switch {
-					case !m.match(op) || matched.Add(1) != m.nth:
-						return storagetest.Pass
-					case when == "before":
-						return storagetest.Before(w.host.Kill)
-					}
-					return storagetest.After(w.host.Kill)
-				})
+				var came atomic.Int32
+				w.proxy.OnRequest(m.at(action(func() { w.host.Kill() }), &came))
 				w.start()
 				w.settle()
-				if matched.Load() < m.nth {
-					t.Fatalf("the moment came %d times: the handler was not killed", matched.Load())
+				if int(came.Load()) < m.nth {
+					t.Fatalf("such a write came %d times: the handler was not killed", came.Load())
 				}
 				w.checkAfterKills(day)
 			})
@@ -93,33 +97,58 @@ func TestAKilledHandlerLeavesTheSameEvidence(t *testing.T) {
 	}
 }
 
-func TestAHandlerKilledAtFetchesLeavesTheSameEvidence(t *testing.T) {
+// TestAHandlerKilledAnywhereLeavesTheSameEvidence kills at requests picked at random, reads and fetches as well, and once
+// more while what the first death left is taken up. A third death could be laid to an item that it happens to meet alone.
+func TestAHandlerKilledAnywhereLeavesTheSameEvidence(t *testing.T) {
 	t.Parallel()
-	w, day := killWorld(t)
-	var fetches atomic.Int32
-	w.graph.OnRequest(func(r graphtest.Request) {
-		if r.Path != value {
-			return
-		}
-		if n := fetches.Add(1); n == 5 || n == 20 { // a third death could be laid to an item that it happens to meet alone
-			go w.host.Kill() // the request itself stays in flight
+	requests := len(rehearse(t)) + 60 // of Graph
+	var kills atomic.Int32
+	t.Run("killed", func(t *testing.T) {
+		for seed := range uint64(104) {
+			t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
+				t.Parallel()
+				w, day := killWorld(t)
+				random := rand.New(rand.NewPCG(seed, 1))
+				first := 1 + random.IntN(requests)
+				second := first + 1 + random.IntN(20)
+				late := random.IntN(2) == 0 // the answer is lost
+				var came atomic.Int32
+				due := func() bool { n := int(came.Add(1)); return n == first || n == second }
+				kill := func() { kills.Add(1); w.host.Kill() }
+				w.proxy.OnRequest(func(storagetest.Op) storagetest.Action {
+					switch {
+					case !due():
+						return storagetest.Pass
+					case late:
+						return storagetest.After(kill)
+					}
+					return storagetest.Before(kill)
+				})
+				w.graph.OnRequest(func(graphtest.Request) {
+					if due() {
+						go kill() // the request itself stays in flight
+					}
+				})
+				w.start()
+				w.settle()
+				w.checkAfterKills(day)
+			})
 		}
 	})
-	w.start()
-	w.settle()
-	if w.host.Starts() < 2 {
-		t.Fatal("the handler was never killed")
+	if n := kills.Load(); n < 200 {
+		t.Errorf("killed at %d points, want 200 or more", n)
 	}
-	w.checkAfterKills(day)
+}
+
+// owedBy picks what a user is owed.
+func owedBy(owed []graphtest.TruthItem, u *graphtest.User) []graphtest.TruthItem {
+	return slices.DeleteFunc(slices.Clone(owed), func(i graphtest.TruthItem) bool { return i.UserID != u.ID })
 }
 
 func TestAnItemThatKillsTheProcessIsExceptedAndTheOthersAreCaptured(t *testing.T) {
 	t.Parallel()
 	w, day := killWorld(t)
-	owed := w.truth.InScope(day, false)
-	maren := w.tenant.User("maren.oldenkamp@contoso.onmicrosoft.com")
-	killer := slices.IndexFunc(owed, func(i graphtest.TruthItem) bool { return i.UserID == maren.ID && i.Folder == "Inbox" })
-	deadly := owed[killer+2]
+	deadly := owedBy(w.truth.InScope(day, false), w.tenant.Users[1])[3]
 	var deaths atomic.Int32
 	w.graph.OnRequest(func(r graphtest.Request) {
 		if r.Path == value && r.User == deadly.UserID && r.Item == deadly.ImmutableID {
@@ -149,17 +178,13 @@ func TestTwoHostsSideBySideLeaveTheSameEvidence(t *testing.T) {
 	t.Parallel()
 	w, day := killWorld(t)
 	w.start()
-	other := w.newHost()
+	other := w.newHost(w.proxy)
 	w.tick("people")
+	w.tick("plan")
 	done := make(chan error, 2)
-	for range 2 { // every message is worked on by whoever comes first, and some are given out twice
-		w.tick("plan")
-		if err := w.host.Put(t.Context(), "chunks", chunkMessage(t, w)); err != nil {
-			t.Fatal(err)
-		}
+	for _, h := range []*hosttest.Host{w.host, other} {
+		go func() { _, err := h.Drain(t.Context()); done <- err }()
 	}
-	go func() { _, err := other.Drain(t.Context()); done <- err }()
-	go func() { _, err := w.host.Drain(t.Context()); done <- err }()
 	for range 2 {
 		if err := <-done; err != nil {
 			t.Fatal(err)
@@ -169,29 +194,152 @@ func TestTwoHostsSideBySideLeaveTheSameEvidence(t *testing.T) {
 	w.checkAfterKills(day)
 }
 
-// chunkMessage is the message of the oldest batch's first lane.
-func chunkMessage(t *testing.T, w *world) string {
-	t.Helper()
-	b := w.batches()[0]
-	return capture.Chunk{Source: testSource, Batch: b.ID, Lane: b.Lanes.V[0]}.Message()
+// TestTwoCopiesOfEveryMessageAtOnceLeaveTheSameEvidence has two lanes and four batches, so that a lane is moved on by
+// either copy.
+func TestTwoCopiesOfEveryMessageAtOnceLeaveTheSameEvidence(t *testing.T) {
+	t.Parallel()
+	w, day := killWorld(t)
+	w.configure(w.source(map[string]any{
+		"endDate": day.End.Format(time.RFC3339), "frequencyInMinutes": 180, "mergeBatchesDuringColdStart": false, "monitoredIndividualsPerJob": 2,
+	}))
+	w.start()
+	doubled := w.settleDoubled(w.newHost(w.proxy))
+	if doubled < 8 {
+		t.Errorf("%d messages were doubled, want eight or more", doubled)
+	}
+	e := w.readEvidence()
+	w.checkCaptured(e, day)
+	if len(e.manifests) != 4 || len(e.excepted) != 1 {
+		t.Errorf("%d manifests, %d exceptions", len(e.manifests), len(e.excepted))
+	}
+	w.checkViolations()
 }
 
-// killWorld is a world of three individuals and half a day, with one item that cannot be had, so that every step of the protocol is taken.
-func killWorld(t *testing.T) (*world, capture.Window) {
-	t.Helper()
-	w := newWorld(t)
-	day := capture.Window{Start: sampleDays().Start, End: sampleDays().Start.Add(12 * time.Hour)}
-	list := []byte("identifier\nmaren.oldenkamp@contoso.onmicrosoft.com\ntobias.feldt@contoso.onmicrosoft.com\nformer.employee@contoso.onmicrosoft.com\n")
-	monitored := w.monitoredOf(list)
-	for _, i := range w.truth.InScope(day, false) {
-		if monitored[i.UserID] {
-			w.graph.Fault(func(r graphtest.Request) bool { return r.Path == value && r.Item == i.ImmutableID }, 0,
-				graphtest.Fault{Status: 500, Code: "ErrorMimeContentConversionFailed"})
-			break
+// double puts a copy of every message into its queue, and gives how many there were.
+func (w *world) double() int {
+	w.Helper()
+	messages, err := w.host.Peek(w.Context(), "chunks")
+	for _, m := range messages {
+		if err == nil {
+			err = w.host.Put(w.Context(), "chunks", m)
 		}
 	}
+	if err != nil {
+		w.Fatal(err)
+	}
+	return len(messages)
+}
+
+// TestTwoBatchesThatSealAtOnceMakeOneChain has two hosts seal a batch each; both have read the chain's head when they go on,
+// and one is killed at a write of the sealing.
+func TestTwoBatchesThatSealAtOnceMakeOneChain(t *testing.T) {
+	t.Parallel()
+	steps := map[string]string{
+		"keeping the manifest":                 "Put Blob state manifests/o365-mail/*/*.json",
+		"linking it":                           "Insert Entity head, Update Entity batch:*",
+		"publishing it":                        "Put Blob evidence o365-mail/*/manifest.json",
+		"publishing its hash":                  "Put Blob evidence o365-mail/*/manifest.json.sha256",
+		"noting that the batch is published":   "Update Entity batch:*, Delete Entity open:*",
+		"nothing: both live, and only compete": "",
+	}
+	for name, kind := range steps {
+		for when, action := range map[string]func(func()) storagetest.Action{"before": storagetest.Before, "after": storagetest.After} {
+			t.Run("killed "+when+" "+name, func(t *testing.T) {
+				t.Parallel()
+				sealAtOnce(t, kind, action)
+			})
+		}
+	}
+}
+
+func sealAtOnce(t *testing.T, kind string, action func(func()) storagetest.Action) {
+	w, owed := twoBatches(t)
+	w.start()
+	w.tick("people")
+	w.tick("plan")
+	meet := newMeeting(2)
+	var once sync.Once
+	var running sync.WaitGroup
+	for range 2 {
+		proxy := w.account.Proxy(t)
+		proxy.WORM("evidence")
+		var h *hosttest.Host
+		proxy.OnRequest(func(op storagetest.Op) storagetest.Action {
+			var act storagetest.Action
+			k := kindOf(op)
+			if strings.HasPrefix(k, "Put Blob state manifests/") {
+				meet.wait(t)
+			}
+			if kind != "" && k == kind {
+				once.Do(func() { act = action(h.Kill) })
+			}
+			return act
+		})
+		h = w.newHost(proxy)
+		running.Go(func() {
+			if _, ok, err := h.Next(t.Context(), "collect"); !ok || err != nil {
+				t.Errorf("no message, or %v", err)
+			}
+		})
+	}
+	running.Wait()
+	w.settle()
+	e := w.readEvidence()
+	w.checkOwed(e, owed)
+	if len(e.manifests) != 2 {
+		t.Errorf("%d manifests, want two", len(e.manifests))
+	}
+}
+
+// twoBatches is a world of two batches that have no lane in common: one individual leaves when the other joins.
+func twoBatches(t *testing.T) (*world, []graphtest.TruthItem) {
+	t.Helper()
+	w := newSmallWorld(t)
+	leaver, joiner := w.tenant.Users[0], w.tenant.Users[1]
+	morning := graphtest.SmallHalf()
+	afternoon := capture.Window{Start: morning.End, End: morning.End.Add(12 * time.Hour)}
+	w.configure(w.source(map[string]any{
+		"endDate": afternoon.End.Format(time.RFC3339), "frequencyInMinutes": 720, "mergeBatchesDuringColdStart": false, "monitoredIndividualsPerJob": 1,
+	}))
+	noon := morning.End.Format(time.RFC3339)
+	w.put("individuals/people.csv", []byte("identifier,from,to\n"+leaver.Mail+",,"+noon+"\n"+joiner.Mail+","+noon+",\n"))
+	return w, slices.Concat(owedBy(w.truth.InScope(morning, false), leaver), owedBy(w.truth.InScope(afternoon, false), joiner))
+}
+
+// A meeting keeps those who come waiting until all are there. Who comes later passes.
+type meeting struct {
+	missing atomic.Int32
+	met     chan struct{}
+}
+
+func newMeeting(n int32) *meeting {
+	m := &meeting{met: make(chan struct{})}
+	m.missing.Store(n)
+	return m
+}
+
+func (m *meeting) wait(t *testing.T) {
+	if m.missing.Add(-1) == 0 {
+		close(m.met)
+	}
+	select {
+	case <-m.met:
+	case <-t.Context().Done():
+	case <-time.After(30 * time.Second):
+		t.Error("the others did not come")
+	}
+}
+
+// killWorld is a world of three individuals and nobody, and half a day, with one item that cannot be had, so that every
+// step of the protocol is taken.
+func killWorld(t *testing.T) (*world, capture.Window) {
+	t.Helper()
+	w := newSmallWorld(t)
+	day := graphtest.SmallHalf()
+	bad := owedBy(w.truth.InScope(day, false), w.tenant.Users[0])[1]
+	w.graph.Fault(func(r graphtest.Request) bool { return r.Path == value && r.Item == bad.ImmutableID }, 0,
+		graphtest.Fault{Status: 500, Code: "ErrorMimeContentConversionFailed"})
 	w.configure(w.source(map[string]any{"endDate": day.End.Format(time.RFC3339)}))
-	w.put("individuals/people.csv", list)
 	return w, day
 }
 
@@ -208,6 +356,11 @@ func (w *world) checkAfterKills(day capture.Window) {
 	if kept, err := w.ledger.Exceptions(w.Context(), testSource); err != nil || len(kept) != 1 || kept[0].Attempts != 1 {
 		w.Errorf("the ledger has %d exceptions, %v", len(kept), err)
 	}
+	w.checkViolations()
+}
+
+func (w *world) checkViolations() {
+	w.Helper()
 	if v := w.graph.Violations(); len(v) > 0 {
 		w.Errorf("%d rules of Graph's were broken, the first: %s", len(v), v[0])
 	}

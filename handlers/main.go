@@ -5,6 +5,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
+	stdlog "log"
 	"log/slog"
 	"net"
 	"os"
@@ -13,6 +15,7 @@ import (
 	"chainmail/handlers/bury"
 	"chainmail/handlers/capture"
 	"chainmail/handlers/collect"
+	"chainmail/handlers/graph"
 	"chainmail/handlers/host"
 	"chainmail/handlers/people"
 	"chainmail/handlers/plan"
@@ -28,11 +31,13 @@ const ownDeadline = 28 * time.Minute
 
 func main() {
 	// The host never restarts a handler that ended with 0.
-	fmt.Fprintln(os.Stderr, "handler:", run(context.Background(), os.LookupEnv, time.Now))
+	fmt.Fprintln(os.Stderr, "handler:", run(context.Background(), os.LookupEnv, graph.Clock{Now: time.Now}))
 	os.Exit(1)
 }
 
-func run(ctx context.Context, lookup func(string) (string, bool), now func() time.Time) error {
+func run(ctx context.Context, lookup func(string) (string, bool), clock graph.Clock) error {
+	// QUIRK: net/http repeats in the standard log what a server sends out of turn, and that may be a piece of a mail.
+	stdlog.SetOutput(io.Discard)
 	env, err := settings.FromEnvironment(lookup)
 	if err != nil {
 		return err
@@ -46,7 +51,7 @@ func run(ctx context.Context, lookup func(string) (string, bool), now func() tim
 	if err != nil {
 		return err
 	}
-	app, err := newApp(env, log, now)
+	app, err := newApp(env, log, clock)
 	if err != nil {
 		return err
 	}

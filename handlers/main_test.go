@@ -101,28 +101,13 @@ func (w *world) checkExcluded(e *evidence) {
 	}
 }
 
-// checkManners holds that no rule of Graph's was broken and that the log tells nothing of the mail.
+// checkManners holds that no rule of Graph's was broken and that the log tells of the batches; see [world.log] for what it must
+// not tell.
 func (w *world) checkManners() {
 	w.Helper()
-	if v := w.graph.Violations(); len(v) > 0 {
-		w.Errorf("%d rules of Graph's were broken, the first: %s", len(v), v[0])
-	}
-	log := strings.ToLower(w.logged())
-	if !strings.Contains(log, `"batch sealed"`) {
+	w.checkViolations()
+	if !strings.Contains(w.logged(), `"batch sealed"`) {
 		w.Error("the log does not tell of sealed batches")
-	}
-	for _, u := range w.tenant.Users {
-		canaries := []string{u.DisplayName, u.Mail}
-		if f := u.Folder("Inbox"); f != nil {
-			for _, m := range f.Messages {
-				canaries = append(canaries, m.Subject, m.InternetMessageID)
-			}
-		}
-		for _, canary := range canaries {
-			if len(canary) > 8 && strings.Contains(log, strings.ToLower(canary)) {
-				w.Fatal("the log holds a name, an address, a subject or a message id")
-			}
-		}
 	}
 }
 
@@ -220,9 +205,6 @@ func TestASecretSignsIn(t *testing.T) {
 	w.settle()
 	w.checkCaptured(w.readEvidence(), capture.Window{Start: sampleDays().Start, End: sampleDays().Start.Add(6 * time.Hour)})
 	w.checkManners()
-	if strings.Contains(w.logged(), w.tenant.Apps[0].Secret) {
-		t.Error("the log holds the secret")
-	}
 }
 
 func TestWhatCannotBeHadStandsInTheExceptions(t *testing.T) {
@@ -318,7 +300,7 @@ func TestMessagesThatAreNoChunksAreRecordedAndFinished(t *testing.T) {
 		`{"chunk":{"v":1,"source":"nobody","batch":"20260302000000UTC-20260302010000UTC","lane":0}}`,
 		`{"chunk":{"v":1,"source":"o365-mail","batch":"20260302000000UTC-20260302010000UTC","lane":77}}`,
 		`{"chunk":{"v":1,"source":"o365-mail","batch":"20260302000000UTC-20260302010000UTC","lane":0}}`,
-		`{"dequeueCount":99,"id":"x","chunk":{"v":1}}`, strings.Repeat("a", 40_000), "\x00\x01",
+		`{"dequeueCount":99,"id":"x","chunk":{"v":1}}`, graphtest.Canary + "@contoso.example", `{"chunk":{"v":1,"source":"` + graphtest.Canary + `"}}`, strings.Repeat("a", 40_000), "\x00\x01",
 	}
 	for _, queue := range []string{"chunks", "chunks-poison"} {
 		for _, m := range messages {

@@ -8,7 +8,6 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"io"
-	"log/slog"
 	"maps"
 	"math/big"
 	"net"
@@ -22,6 +21,7 @@ import (
 	"time"
 
 	"chainmail/handlers/capture"
+	"chainmail/handlers/graph"
 	"chainmail/handlers/graph/graphtest"
 	"chainmail/handlers/settings"
 )
@@ -40,7 +40,7 @@ type internet struct {
 // cloud puts the stand-in behind a proxy and gives the handler proxy, root certificate and managed identities' endpoint.
 func (w *world) cloud(hosts ...string) *internet {
 	w.Helper()
-	w.graph = graphtest.NewServer(w.tenant, graphtest.Options{})
+	w.graph = graphtest.NewServer(w.tenant, graphtest.Options{Now: w.now})
 	identities, err := w.graph.Start("127.0.0.1:0", false)
 	if err != nil {
 		w.Fatal(err)
@@ -267,7 +267,7 @@ func TestAClientIsKeptForEachCredential(t *testing.T) {
 		source("managedIdentity", "", ""), source("managedIdentity", "i1", ""), source("managedIdentity", "i2", ""),
 		source("federated", "i1", ""), source("federated", "i2", ""),
 	}
-	c := newClients(slog.New(slog.DiscardHandler))
+	c := newClients(graphtest.NewLog(t).Logger(), graph.Clock{})
 	seen := map[any]int{}
 	for range 2 {
 		for _, s := range sources {

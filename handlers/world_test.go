@@ -1,20 +1,24 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"crypto/x509"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"chainmail/handlers/graph"
 	"chainmail/handlers/graph/graphtest"
 	"chainmail/handlers/host/hosttest"
 	"chainmail/handlers/ledger"
@@ -34,6 +38,10 @@ const rootSetting = "CHAINMAIL_TEST_ROOT"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asHandler) == "" {
+		worlds := 3 * runtime.GOMAXPROCS(0) // they wait more than they compute: for processes, storage and retries
+		if err := flag.Set("test.parallel", strconv.Itoa(worlds)); err != nil {
+			panic(err)
+		}
 		os.Exit(m.Run())
 	}
 	if file := os.Getenv(rootSetting); file != "" {
@@ -49,20 +57,47 @@ func TestMain(m *testing.M) {
 	os.Exit(1)
 }
 
-// clock is a clock that the test sets forward.
-func clock(file string) func() time.Time {
-	return func() time.Time {
+// A shift says how the time of a world differs from that of the machine: it is ahead, and since an instant it has run so
+// many times as fast.
+type shift struct {
+	Ahead time.Duration
+	Speed float64
+	Since time.Time
+}
+
+func (s shift) now() time.Time {
+	now := time.Now()
+	return now.Add(s.Ahead + time.Duration(float64(now.Sub(s.Since))*(s.Speed-1)))
+}
+
+// clock is the clock of a world, which its test sets forward by a file.
+func clock(file string) graph.Clock {
+	read := func() shift {
+		s := shift{Speed: 1}
 		text, err := os.ReadFile(file)
-		if err != nil {
-			return time.Now()
+		if err == nil {
+			err = json.Unmarshal(text, &s)
 		}
-		ahead, err := time.ParseDuration(string(text))
 		if err != nil {
 			panic(err)
 		}
-		return time.Now().Add(ahead)
+		return s
+	}
+	return graph.Clock{
+		Now: func() time.Time { return read().now() },
+		Sleep: func(ctx context.Context, d time.Duration) error {
+			ctx, cancel := context.WithTimeoutCause(ctx, time.Duration(float64(d)/read().Speed), errSlept)
+			defer cancel()
+			<-ctx.Done()
+			if context.Cause(ctx) == errSlept {
+				return nil
+			}
+			return ctx.Err()
+		},
 	}
 }
+
+var errSlept = errors.New("slept")
 
 // rootsFromTest makes the fallback roots the only ones, on every system.
 const rootsFromTest = "GODEBUG=x509usefallbackroots=1"
@@ -85,12 +120,15 @@ type world struct {
 	ledger   *ledger.Ledger
 
 	clock    string            // file of the handler's clock
-	ahead    time.Duration     // of the handler's clock
+	shift    shift             // what it says
 	env      []string          // of the handler, beside the settings
 	settings map[string]string // app settings
 
-	mu  sync.Mutex
-	log bytes.Buffer // everything that the handler wrote
+	log *graphtest.Log // everything that the handler wrote; it may tell nothing of the mail
+
+	mu       sync.Mutex
+	watchers []func(graphtest.Request) // of the requests to Graph
+	met      map[string]bool           // items whose fetch failed by chance
 }
 
 const testSource = "o365-mail"
@@ -98,9 +136,25 @@ const testSource = "o365-mail"
 // newWorld makes a world with the sample tenant; the app is started by start.
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{T: t, settings: map[string]string{}, clock: filepath.Join(t.TempDir(), "clock")}
-	w.tenant, w.truth = graphtest.Sample(1)
-	w.graph, w.root = graphtest.Serve(t, w.tenant, graphtest.Options{Anonymous: true})
+	tenant, truth := graphtest.Planted(1)
+	return newWorldOf(t, tenant, truth)
+}
+
+// newSmallWorld makes a world with the small tenant.
+func newSmallWorld(t *testing.T) *world {
+	t.Helper()
+	tenant, truth := graphtest.Small(1)
+	return newWorldOf(t, tenant, truth)
+}
+
+func newWorldOf(t *testing.T, tenant *graphtest.Tenant, truth *graphtest.Truth) *world {
+	t.Helper()
+	w := &world{
+		T: t, tenant: tenant, truth: truth, settings: map[string]string{}, clock: filepath.Join(t.TempDir(), "clock"),
+		shift: shift{Speed: 1, Since: time.Now()}, log: graphtest.NewLog(t, secretsOf(tenant)...),
+	}
+	w.advance(0)
+	w.graph, w.root = graphtest.Serve(t, w.tenant, graphtest.Options{Anonymous: true, Now: func() time.Time { return w.now() }})
 	w.store()
 	t.Cleanup(func() {
 		if t.Failed() {
@@ -166,19 +220,20 @@ func (w *world) put(name string, data []byte) {
 // start stages the app and starts the host. A message that failed comes back at once.
 func (w *world) start() {
 	w.Helper()
-	w.host = w.newHost()
+	w.host = w.newHost(w.proxy)
 }
 
-func (w *world) newHost() *hosttest.Host {
+// newHost starts the app on a host of its own, which reaches the storage through a proxy.
+func (w *world) newHost(proxy *storagetest.Proxy) *hosttest.Host {
 	w.Helper()
 	settings := map[string]string{
-		"AzureWebJobsStorage": w.account.ConnectionString(), "CHAINMAIL_STATE": w.proxy.ConnectionString(),
-		"CHAINMAIL_EVIDENCE": w.proxy.ConnectionString(), "PLAN_SCHEDULE": "0 */5 * * * *", "PEOPLE_SCHEDULE": "0 0 * * * *",
+		"AzureWebJobsStorage": w.account.ConnectionString(), "CHAINMAIL_STATE": proxy.ConnectionString(),
+		"CHAINMAIL_EVIDENCE": proxy.ConnectionString(), "PLAN_SCHEDULE": "0 */5 * * * *", "PEOPLE_SCHEDULE": "0 0 * * * *",
 	}
 	maps.Copy(settings, w.settings)
 	h, err := hosttest.Start(w.Context(), hosttest.Options{
 		Root: stage(w.T), Settings: settings, RetryDelay: -1, Manual: true, CommandEnv: append([]string{asHandler + "=1", clockSetting + "=" + w.clock}, w.env...),
-		Console: w.console,
+		Console: w.console, Ended: w.ended,
 	})
 	if err != nil {
 		w.Fatal(err)
@@ -209,19 +264,35 @@ func stage(t *testing.T) string {
 }
 
 func (w *world) console(line string, stderr bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	fmt.Fprintln(&w.log, line)
+	_, _ = w.log.Write([]byte(line + "\n"))
 	if stderr && strings.Contains(line, "DATA RACE") {
 		w.Errorf("the handler has a data race: %s", line)
 	}
 }
 
+// ended holds that an invocation's answer, its logs and the messages that it puts into queues tell nothing either.
+func (w *world) ended(r hosttest.Result) {
+	_ = w.log.Error(r.Err)
+	for _, line := range r.Logs {
+		w.log.Check("a line of an answer", line)
+	}
+	for _, m := range r.Outputs {
+		w.log.Check("a message", m.Text)
+	}
+}
+
 // logged gives what the handler has written so far.
-func (w *world) logged() string {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.log.String()
+func (w *world) logged() string { return w.log.String() }
+
+// secretsOf are the words by which a tenant's applications sign in.
+func secretsOf(tenant *graphtest.Tenant) []string {
+	var all []string
+	for _, a := range tenant.Apps {
+		if a.Secret != "" {
+			all = append(all, a.Secret)
+		}
+	}
+	return all
 }
 
 // tick runs a timer, whatever becomes of it: a killed handler is what some tests are about.
@@ -243,13 +314,19 @@ func (w *world) drain() {
 // leases of dead runs end and retries are due without anybody waiting.
 func (w *world) settle() {
 	w.Helper()
+	w.settleBy(w.drain)
+}
+
+// settleBy does it with another way to run the messages of a round.
+func (w *world) settleBy(drain func()) {
+	w.Helper()
 	for rounds := 0; !w.settled(); rounds++ {
 		if rounds == 100 {
 			w.Fatal("not everything was collected")
 		}
 		w.tick("people")
 		w.tick("plan")
-		w.drain()
+		drain()
 		w.advance(time.Minute)
 	}
 }
@@ -257,11 +334,43 @@ func (w *world) settle() {
 // advance sets the handler's clock forward.
 func (w *world) advance(d time.Duration) {
 	w.Helper()
-	w.ahead += d
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.shift.Ahead += d
+	text, err := json.Marshal(w.shift)
 	next := w.clock + ".next"
-	if err := errors.Join(os.WriteFile(next, []byte(w.ahead.String()), 0o600), os.Rename(next, w.clock)); err != nil {
+	if err := errors.Join(err, os.WriteFile(next, text, 0o600), os.Rename(next, w.clock)); err != nil {
 		w.Fatal(err)
 	}
+}
+
+// hurry has the world's time run so many times as fast.
+func (w *world) hurry(times float64) {
+	w.Helper()
+	w.mu.Lock()
+	w.shift.Speed = times
+	w.mu.Unlock()
+	w.advance(0)
+}
+
+// watchGraph adds a hook for the requests to Graph.
+func (w *world) watchGraph(hook func(graphtest.Request)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.watchers = append(w.watchers, hook)
+	all := slices.Clone(w.watchers)
+	w.graph.OnRequest(func(r graphtest.Request) {
+		for _, f := range all {
+			f(r)
+		}
+	})
+}
+
+// now is the time in the world.
+func (w *world) now() time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.shift.now()
 }
 
 func tail(text string, lines int) string {

@@ -181,11 +181,11 @@ func (l *lister) sliceAt(ctx context.Context, s *list, size, skip int32) (next i
 	}
 	u, err := url.Parse(*link)
 	if err != nil || !below(l.client.root, u) {
-		return 0, &Error{Op: w.op, Meaning: Broken, Code: "ForeignContinuation"}
+		return 0, &Error{Op: w.op, Meaning: Broken, Code: codeForeign}
 	}
 	offset, err := strconv.ParseInt(u.Query().Get("$skip"), 10, 32)
 	if err != nil || int32(offset) <= skip {
-		return 0, &Error{Op: w.op, Meaning: Broken, Code: "RepeatedContinuation"}
+		return 0, &Error{Op: w.op, Meaning: Broken, Code: codeRepeated}
 	}
 	return int32(offset), nil
 }

@@ -304,15 +304,22 @@ func TestAMessageThatBecomesVisibleLateIsInALaterListing(t *testing.T) {
 	}
 }
 
-func TestAContinuationToAnotherHostEndsTheListing(t *testing.T) {
+func TestAListWhoseContinuationsLeadAstrayIsBegunAnew(t *testing.T) {
 	t.Parallel()
-	for _, quick := range []bool{true, false} {
-		s, b := newSpoiltWorld(every(3, 60)).serve(t)
-		s.Fault(func(r graphtest.Request) bool {
-			return listRequest(r) && (r.Folder == "" || r.Folder == "F-Inbox")
-		}, 1, graphtest.Fault{Page: graphtest.PageForeign})
-		if _, err := b.client.List(t.Context(), "u1", Query{Window: day(), Quick: quick}); CodeOf(err) != "ForeignContinuation" {
-			t.Errorf("quick %v: List = %v, want a foreign continuation", quick, err)
+	codes := map[graphtest.PageFault]string{
+		graphtest.PageForeign: codeForeign, graphtest.PageSameLink: codeRepeated, graphtest.PageSameRows: codeEndless,
+	}
+	for fault, code := range codes {
+		for _, quick := range []bool{true, false} {
+			for times, want := range map[int]string{1: "", maxWalks - 1: "", 0: code} { // 0: for ever
+				s, b := newSpoiltWorld(every(3, 60)).serve(t)
+				s.Fault(func(r graphtest.Request) bool {
+					return listRequest(r) && (r.Folder == "" || r.Folder == "F-Inbox")
+				}, times, graphtest.Fault{Page: fault})
+				if _, err := b.client.List(t.Context(), "u1", Query{Window: day(), Quick: quick}); CodeOf(err) != want {
+					t.Errorf("%s %d times, quick %v: List = %v, want %q", fault, times, quick, err, want)
+				}
+			}
 		}
 	}
 }

@@ -25,7 +25,10 @@ type call struct {
 
 // do runs one attempt after another, each behind the gate, until one succeeds or there is nothing left to try. The error is
 // an [*Error], the context's own, or a sink's.
+//
+// Throttled attempts are counted by themselves: that the server was busy says nothing about the request.
 func (c *Client) do(ctx context.Context, cl call, attempt func(context.Context) error) error {
+	failed := map[bool]int{} // throttled or not
 	for try := 1; ; try++ {
 		err := c.once(ctx, cl, attempt)
 		if err == nil {
@@ -42,10 +45,12 @@ func (c *Client) do(ctx context.Context, cl call, attempt func(context.Context) 
 		if e.Meaning == Throttled {
 			c.fence(ctx, cl.mailbox, e, try)
 		}
-		if try >= c.tries(cl, e) || e.Until.Sub(c.clock.Now()) > c.maxWait {
+		throttled := e.Meaning == Throttled
+		failed[throttled]++
+		if failed[throttled] >= c.tries(cl, e) || e.Until.Sub(c.clock.Now()) > c.maxWait {
 			return e
 		}
-		if e.Meaning != Throttled { // a throttled one waits at the gate
+		if !throttled { // a throttled one waits at the gate
 			if err := c.clock.Sleep(ctx, backoff(try)); err != nil {
 				return err
 			}

@@ -14,6 +14,7 @@ const (
 	maxStalePages = 3   // pages in a row whose rows had all been seen
 	maxEmptyPages = 100 // pages in a row without rows; some are normal
 	maxSmallPages = 12  // small pages after a spoilt one, where a walk ends with what spoilt it
+	maxWalks      = 3   // a list whose continuations led astray is begun anew
 )
 
 // immutableIDs is the header that every request carries, a later page's too: without it that page has other ids.
@@ -69,8 +70,21 @@ func (c *Client) walk(ctx context.Context, mailbox string, w *walk) error {
 	return nil
 }
 
-// walkAt goes through all pages of w at one size. With spent it ends with that after maxSmallPages.
+// walkAt goes through all pages of w at one size, anew where the continuations led astray. With spent it ends with that after
+// maxSmallPages.
 func (c *Client) walkAt(ctx context.Context, mailbox string, w *walk, size int32, shrinks bool, spent error) error {
+	for try := 1; ; try++ {
+		err := c.walkOnce(ctx, mailbox, w, size, shrinks, spent)
+		if try >= maxWalks || !lost(err) {
+			return err
+		}
+		if err := c.clock.Sleep(ctx, backoff(try)); err != nil {
+			return err
+		}
+	}
+}
+
+func (c *Client) walkOnce(ctx context.Context, mailbox string, w *walk, size int32, shrinks bool, spent error) error {
 	a := w.opened
 	w.opened = nil
 	if a == nil || a.err != nil {
@@ -92,7 +106,7 @@ func (c *Client) walkAt(ctx context.Context, mailbox string, w *walk, size int32
 			return err
 		}
 		if u, err := url.Parse(*link); err != nil || !below(c.root, u) {
-			return &Error{Op: w.op, Meaning: Broken, Code: "ForeignContinuation"}
+			return &Error{Op: w.op, Meaning: Broken, Code: codeForeign}
 		}
 		if spent != nil && page >= maxSmallPages {
 			return spent
@@ -105,6 +119,22 @@ func (c *Client) walkAt(ctx context.Context, mailbox string, w *walk, size int32
 	}
 }
 
+// lost reports whether a walk ended because a continuation led nowhere.
+func lost(err error) bool {
+	switch CodeOf(err) {
+	case codeForeign, codeRepeated, codeEndless:
+		return true
+	}
+	return false
+}
+
+// Codes of ours for continuations that lead to another server, back to a page, or on for ever.
+const (
+	codeForeign  = "ForeignContinuation"
+	codeRepeated = "RepeatedContinuation"
+	codeEndless  = "EndlessList"
+)
+
 // loopGuard finds lists without an end. QUIRK: Graph has been seen to repeat a continuation, and to give ever new
 // continuations to the same page.
 type loopGuard struct {
@@ -115,7 +145,7 @@ type loopGuard struct {
 
 func (g *loopGuard) check(ids []string, link string) error {
 	if g.links[link] {
-		return &Error{Op: g.op, Meaning: Broken, Code: "RepeatedContinuation"}
+		return &Error{Op: g.op, Meaning: Broken, Code: codeRepeated}
 	}
 	g.links[link] = true
 	fresh := false
@@ -132,7 +162,7 @@ func (g *loopGuard) check(ids []string, link string) error {
 		g.stale++
 	}
 	if g.stale >= maxStalePages || g.empty >= maxEmptyPages {
-		return &Error{Op: g.op, Meaning: Broken, Code: "EndlessList"}
+		return &Error{Op: g.op, Meaning: Broken, Code: codeEndless}
 	}
 	return nil
 }

@@ -161,8 +161,8 @@ func TestAContinuationElsewhereIsNotFollowed(t *testing.T) {
 			return strings.ReplaceAll(next, "HOST", r.Host), []string{message("a")}
 		}), func(o *Options) { o.Credential, o.Scope = &tokens{}, "s" })
 		_, err := b.listMessages(t)
-		if MeaningOf(err) != Broken || n != 1 {
-			t.Errorf("%s: error %v after %d requests, want broken after 1", next, err, n)
+		if MeaningOf(err) != Broken || n != maxWalks {
+			t.Errorf("%s: error %v after %d requests, want broken after %d", next, err, n, maxWalks)
 		}
 	}
 }
