@@ -1,0 +1,192 @@
+package verify
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"unicode"
+
+	"chainmail/handlers/capture"
+
+	"golang.org/x/text/language"
+	"golang.org/x/text/message"
+)
+
+// A Report is the outcome of a verification.
+type Report struct {
+	Findings []Finding // by file
+	Sources  []Source  // by name
+	Files    int       // that have a place in evidence
+	Bytes    int64     // that were read
+
+	Interrupted bool // not everything was read: what was found is wrong, and nothing else is proven
+}
+
+// Sound reports whether everything was read and nothing is wrong.
+func (r *Report) Sound() bool { return len(r.Findings) == 0 && !r.Interrupted }
+
+// A Finding is one thing that is wrong. It names files, control numbers, item keys and object ids, and quotes nothing.
+type Finding struct{ File, What string }
+
+// A Source is what was verified of one source.
+type Source struct {
+	Name       string
+	Batches    int              // with a manifest that can be read
+	Collecting int              // batches without one that were said to be still collected
+	Packages   int              // that their seals name
+	Documents  int              // in their items
+	Periods    []capture.Window // of the batches, those that adjoin as one
+	Whole      bool             // the chain has no fault
+	Last       int64            // the chain's last sequence
+	Head       string           // SHA-256 of its last manifest
+	Witnessed  bool             // a head that was given is that one
+}
+
+// findings gathers what is wrong, from several goroutines.
+type findings struct {
+	ctx context.Context // once it has ended, nothing that cannot be read is a finding
+
+	mu     sync.Mutex
+	byFile map[string]*found
+}
+
+type found struct {
+	lines []string
+	more  int // that are only counted
+}
+
+// linesEach is how many findings of one file are told: a file that is altogether another one has one for each row.
+const linesEach = 20
+
+func newFindings(ctx context.Context) *findings {
+	return &findings{ctx: ctx, byFile: map[string]*found{}}
+}
+
+func (f *findings) add(file, format string, args ...any) {
+	if f.ctx.Err() != nil {
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	x := f.byFile[file]
+	if x == nil {
+		x = &found{}
+		f.byFile[file] = x
+	}
+	if len(x.lines) == linesEach {
+		x.more++
+		return
+	}
+	x.lines = append(x.lines, fmt.Sprintf(format, args...))
+}
+
+func (f *findings) all() []Finding {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var all []Finding
+	for _, file := range slices.Sorted(maps.Keys(f.byFile)) {
+		for _, line := range f.byFile[file].lines {
+			all = append(all, Finding{file, line})
+		}
+		if n := f.byFile[file].more; n > 0 {
+			all = append(all, Finding{file, "and " + count(n, "finding") + " more"})
+		}
+	}
+	return all
+}
+
+// Print writes the findings, a line each, and a line for every source.
+func (r *Report) Print(w io.Writer) {
+	for _, f := range r.Findings {
+		fmt.Fprintf(w, "%s: %s\n", printable(f.File), f.What)
+	}
+	if r.Interrupted {
+		return
+	}
+	for _, s := range r.Sources {
+		fmt.Fprintln(w, s.line())
+	}
+	for _, s := range r.Sources {
+		if s.Last > 0 && !s.Witnessed {
+			fmt.Fprintf(w, "%s: no -head was given for it: that its last manifest was not replaced, or removed with its batch, "+
+				"only a witness from outside shows: the last log event \"batch sealed\" must have sequence %d and the head above\n",
+				s.Name, s.Last)
+		}
+	}
+	files := map[string]bool{}
+	for _, f := range r.Findings {
+		files[f.File] = true
+	}
+	if r.Sound() {
+		fmt.Fprintf(w, "sound: %s, %s\n", count(r.Files, "file"), count(r.Bytes, "byte"))
+		return
+	}
+	fmt.Fprintf(w, "NOT SOUND: %s about %s\n", count(len(r.Findings), "finding"), count(len(files), "file"))
+}
+
+func (s Source) line() string {
+	parts := []string{
+		count(s.Batches, "batch"), count(s.Packages, "package"), count(s.Documents, "document"),
+	}
+	if len(s.Periods) > 0 {
+		parts = append(parts, periods(s.Periods))
+	}
+	state := "broken"
+	if s.Whole {
+		state = "whole"
+	}
+	switch {
+	case s.Last == 0:
+		parts = append(parts, "no chain")
+	default:
+		parts = append(parts, fmt.Sprintf("chain %s (1..%d)", state, s.Last), "head "+s.Head)
+	}
+	if s.Witnessed {
+		parts[len(parts)-1] += " as given"
+	}
+	if s.Collecting > 0 {
+		parts = append(parts, count(s.Collecting, "batch")+" without manifest, as still being collected")
+	}
+	return s.Name + ": " + strings.Join(parts, ", ")
+}
+
+const periodsShown = 4
+
+func periods(all []capture.Window) string {
+	var spans []string
+	for _, w := range all[:min(len(all), periodsShown)] {
+		spans = append(spans, w.Start.Format(timeFormat)+".."+w.End.Format(timeFormat))
+	}
+	if n := len(all) - len(spans); n > 0 {
+		spans = append(spans, count(n, "more period"))
+	}
+	return strings.Join(spans, " and ")
+}
+
+const timeFormat = "2006-01-02T15:04:05Z"
+
+// count is a number with its noun, "3,012 documents".
+func count[N int | int64](n N, noun string) string {
+	switch {
+	case n != 1 && strings.HasSuffix(noun, "ch"):
+		noun += "es"
+	case n != 1:
+		noun += "s"
+	}
+	return message.NewPrinter(language.English).Sprintf("%d %s", n, noun)
+}
+
+// printable is a name that cannot act on a terminal.
+func printable(s string) string {
+	for _, r := range s {
+		if !unicode.IsPrint(r) || r == unicode.ReplacementChar {
+			return strconv.Quote(s)
+		}
+	}
+	return s
+}
