@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"runtime/debug"
 	"time"
 
 	"chainmail/handlers/bury"
@@ -24,6 +25,11 @@ import (
 
 // Set by the linker.
 var version, commit = "dev", "unknown"
+
+// memoryGoal is the size in bytes from which the garbage collector works harder to keep the process's own memory below it. What
+// lives at a time stays far below (the spool's budget, two blocks of a package, what is still to fetch); what is left lying
+// between two collections would else be as much again, and the smallest plans have half a gigabyte for host and handler.
+const memoryGoal = 160 << 20
 
 // ownDeadline ends an invocation before the host's functionTimeout (30 min in host.json) would kill the whole process, and
 // everything else it does.
@@ -41,6 +47,9 @@ func run(ctx context.Context, lookup func(string) (string, bool), clock graph.Cl
 	env, err := settings.FromEnvironment(lookup)
 	if err != nil {
 		return err
+	}
+	if _, set := lookup("GOMEMLIMIT"); !set {
+		debug.SetMemoryLimit(memoryGoal)
 	}
 	log := host.NewLogger(os.Stdout, env.LogLevel)
 	address, err := host.ListenAddress(lookup)

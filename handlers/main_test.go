@@ -46,6 +46,7 @@ func TestTheMainJobCapturesEverythingInScopeOnce(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
 			w.configure(w.source(map[string]any{"useQuickDiscovery": quick, "monitoredIndividualsPerJob": 5}))
+			m := w.meter()
 			w.start()
 			w.settle()
 
@@ -61,6 +62,7 @@ func TestTheMainJobCapturesEverythingInScopeOnce(t *testing.T) {
 			}
 			w.checkExcluded(e)
 			w.checkManners()
+			m.check()
 		})
 	}
 }

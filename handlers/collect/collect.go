@@ -23,7 +23,6 @@ import (
 	"chainmail/handlers/config"
 	"chainmail/handlers/graph"
 	"chainmail/handlers/ledger"
-	"chainmail/handlers/pack"
 	"chainmail/handlers/settings"
 	"chainmail/handlers/spool"
 	"chainmail/handlers/vault"
@@ -49,7 +48,7 @@ type Collector struct {
 	Log      *slog.Logger
 	Now      func() time.Time
 
-	compressor pack.Compressor // keeps the encoders' memory from one item to the next
+	reader reader
 }
 
 // Run works on the chunk that a queue message names and returns the chunk whose message is to be given out next; false

@@ -3,6 +3,7 @@ package collect
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"runtime/debug"
 	"slices"
@@ -37,7 +38,7 @@ func (r *run) discover(ctx context.Context, p *progress) error {
 	}
 	defer end()
 	q := graph.Query{Window: r.batch.Window(), Quick: r.source.QuickDiscovery, Drafts: r.source.Drafts}
-	found := map[string]capture.Item{}
+	found, words := map[string]*capture.Item{}, words{}
 	var lost []graph.Unlisted
 	var before []string
 	for n := range listings {
@@ -46,18 +47,24 @@ func (r *run) discover(ctx context.Context, p *progress) error {
 			return err
 		}
 		lost = l.Unlisted // what could not be listed in passing is there by now
-		var keys []string
+		keys := make([]string, 0, len(l.Items))
 		fresh := false
-		for _, it := range l.Items {
+		for i := range l.Items {
+			it := &l.Items[i]
+			words.share(it)
 			key := it.Key()
 			keys = append(keys, key)
 			known, ok := found[key]
 			fresh = fresh || !ok
-			if ok && q.IDsOnly { // a row of ids knows only where the item is now
+			switch {
+			case !ok:
+				known = new(*it) // pointing into the listing would keep all of it
+				found[key] = known
+			case q.IDsOnly: // a row of ids knows only where the item is now
 				known.State, known.Folder, known.FolderID = it.State, it.Folder, it.FolderID
-				it = known
+			default:
+				*known = *it
 			}
-			found[key] = it
 		}
 		slices.Sort(keys)
 		if n > 0 && slices.Equal(keys, before) {
@@ -70,9 +77,23 @@ func (r *run) discover(ctx context.Context, p *progress) error {
 	return nil
 }
 
+// words are texts that many items have in common, such as their folders, each kept once.
+type words map[string]string
+
+func (w words) share(it *capture.Item) {
+	for _, text := range []*string{&it.Folder, &it.FolderID, &it.Class, (*string)(&it.Kind), (*string)(&it.State)} {
+		known, ok := w[*text]
+		if !ok {
+			known = *text
+			w[known] = known
+		}
+		*text = known
+	}
+}
+
 // listed notes what is owed. What Graph cannot list is owed as well: it stands in the exceptions, under a name of ours in
 // place of the id that nobody knows.
-func (r *run) listed(ctx context.Context, p *progress, found map[string]capture.Item, lost []graph.Unlisted) {
+func (r *run) listed(ctx context.Context, p *progress, found map[string]*capture.Item, lost []graph.Unlisted) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	p.todo, p.Listed, p.fresh, r.begun = found, true, true, true
@@ -130,24 +151,24 @@ func (r *run) fetch(ctx context.Context, p *progress) error {
 			break
 		}
 		if r.watch.killed(p.work(it.Key())) {
-			if err := r.except(ctx, p, it, stageRead, codeCrashed); err != nil {
+			if err := r.except(ctx, p, *it, stageRead, codeCrashed); err != nil {
 				return err
 			}
 			continue
 		}
-		g.Go(func() error { return r.item(ctx, p, it) })
+		g.Go(func() error { return r.item(ctx, p, *it) })
 	}
 	return g.Wait()
 }
 
-func (r *run) owed(p *progress) []capture.Item {
+func (r *run) owed(p *progress) []*capture.Item {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	items := make([]capture.Item, 0, len(p.todo))
+	items := make([]*capture.Item, 0, len(p.todo))
 	for _, it := range p.todo {
 		items = append(items, it)
 	}
-	slices.SortFunc(items, func(a, b capture.Item) int {
+	slices.SortFunc(items, func(a, b *capture.Item) int {
 		return cmp.Or(a.Received.Compare(b.Received), cmp.Compare(a.GraphID, b.GraphID))
 	})
 	return items
@@ -175,13 +196,25 @@ func (r *run) item(ctx context.Context, p *progress, it capture.Item) error {
 		return err
 	}
 	defer end()
-	lease, err := r.Spool.Acquire(ctx, estimate(it.Size))
+	err = r.take(ctx, p, it, estimate(it.Size))
+	if errors.Is(err, spool.ErrCrowded) { // it is larger than it seemed, and others hold what it needs
+		err = r.take(ctx, p, it, spool.Alone)
+	}
+	return err
+}
+
+// take fetches an item, reads it and puts it into the package, with so much room in the spool.
+func (r *run) take(ctx context.Context, p *progress, it capture.Item, room int64) error {
+	lease, err := r.Spool.Acquire(ctx, room)
 	if err != nil {
 		return err
 	}
 	defer lease.Release()
 	native := lease.New()
 	if _, err := r.graph.MIME(ctx, p.Custodian.ID, it.GraphID, native); err != nil {
+		if errors.Is(err, spool.ErrCrowded) {
+			return err
+		}
 		code, err := r.itemFault(ctx, p, err)
 		if err != nil {
 			return err
@@ -195,7 +228,11 @@ func (r *run) item(ctx context.Context, p *progress, it capture.Item) error {
 	case err != nil:
 		return err
 	}
-	return r.add(ctx, p, it, family, native.Size())
+	size := native.Size()
+	if err := native.Close(); err != nil { // it may be large, and the package be busy
+		return err
+	}
+	return r.add(ctx, p, it, family, size)
 }
 
 // read makes a family of an item's native. A panic costs that item, not the process with everything that it does besides.
@@ -206,13 +243,21 @@ func (r *run) read(ctx context.Context, lease *spool.Lease, c capture.Custodian,
 			r.log.ErrorContext(ctx, "reading panicked", "item", it.Key(), "value", fmt.Sprintf("%T", v), "stack", string(debug.Stack()))
 		}
 	}()
-	family, err = document(&r.compressor, lease, c, it, native)
+	family, err = r.reader.document(lease, c, it, native)
 	return family, false, err
 }
 
+// unknownSize is what is taken for an item's size where Exchange does not tell it: few are larger.
+const unknownSize = 4 << 20
+
 // estimate is the room that an item takes in the spool: as MIME, a third larger than Exchange's own account of it, and
 // once more compressed, with its text.
-func estimate(size int64) int64 { return size*5/2 + 256<<10 }
+func estimate(size int64) int64 {
+	if size <= 0 {
+		size = unknownSize
+	}
+	return size*5/2 + 256<<10
+}
 
 // itemFault tells a fault of one item, by its code, from one of its mailbox, which stays an error. An item that answers
 // with server errors, or as if there were no mailbox or it were closed, is at fault itself when the mailbox answers

@@ -29,7 +29,11 @@ func discovered(t *testing.T, client *graph.Client, u *graphtest.User, s setting
 	if p.Total.Found != len(p.todo) || !p.Listed {
 		t.Errorf("%d items, %d are counted", len(p.todo), p.Total.Found)
 	}
-	return p.todo
+	items := map[string]capture.Item{}
+	for key, it := range p.todo {
+		items[key] = *it
+	}
+	return items
 }
 
 func TestDiscoveryFindsTheSameByMailboxAndByFolder(t *testing.T) {

@@ -43,7 +43,7 @@ func packed(t *testing.T, mail string) (pack.Document, map[string]string) {
 	window := capture.Window{Start: start, End: start.Add(24 * time.Hour)}
 	custodian := capture.Custodian{Individual: capture.Individual{Identifier: "bo@contoso.example"}, ID: "0d0f1c52-0000-4000-8000-000000000001"}
 	item := capture.Item{GraphID: "AAMk=", Kind: capture.Email, Folder: "Inbox", State: capture.Active, Received: start.Add(9 * time.Hour)}
-	family, err := document(new(pack.Compressor), lease, custodian, item, native)
+	family, err := new(reader).document(lease, custodian, item, native)
 	if err != nil {
 		t.Fatalf("document() = %v, want no error", err)
 	}

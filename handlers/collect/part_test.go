@@ -73,7 +73,7 @@ func (w *world) listed(r *run, items int) (*progress, []capture.Item, [][]pack.D
 	must(w.T, err)
 	w.Cleanup(lease.Release)
 	p := r.custodians[0]
-	found := map[string]capture.Item{}
+	found := map[string]*capture.Item{}
 	var all []capture.Item
 	var families [][]pack.Document
 	for n := range items {
@@ -82,9 +82,9 @@ func (w *world) listed(r *run, items int) (*progress, []capture.Item, [][]pack.D
 		native := lease.New()
 		_, err := native.Write(m.Raw)
 		must(w.T, err)
-		family, err := document(new(pack.Compressor), lease, p.Custodian, it, native)
+		family, err := new(reader).document(lease, p.Custodian, it, native)
 		must(w.T, err)
-		found[it.Key()] = it
+		found[it.Key()] = &it
 		all, families = append(all, it), append(families, family)
 	}
 	r.listed(w.Context(), p, found, nil)

@@ -2,7 +2,6 @@ package collect
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -52,8 +51,8 @@ func recordDir(name string) string { return name[:len(name)-len("record.json")] 
 
 // open is a line of the list of what is still to fetch.
 type open struct {
-	Custodian int          `json:"custodian"` // index in the record's custodians
-	Item      capture.Item `json:"item"`
+	Custodian int           `json:"custodian"` // index in the record's custodians
+	Item      *capture.Item `json:"item"`
 }
 
 // record ends the package and writes everything about the part into the state. The lock is held.
@@ -89,20 +88,19 @@ func (r *run) record(ctx context.Context, last bool) (*record, error) {
 }
 
 func (r *run) store(ctx context.Context, rec *record, items, exceptions, seal []byte) error {
-	todo, err := r.todo()
-	if err != nil {
-		return err
-	}
 	head, err := json.Marshal(rec)
 	if err != nil {
 		return err
 	}
 	dir := recordDir(rec.name)
+	if err := r.State.PutStream(ctx, dir+"todo.jsonl", r.writeTodo); err != nil {
+		return fmt.Errorf("write record: %w", err)
+	}
 	for _, f := range []struct {
 		name string
 		data []byte
 	}{
-		{"items.jsonl", items}, {"exceptions.csv", exceptions}, {"seal.json", seal}, {"todo.jsonl", todo}, {"record.json", head},
+		{"items.jsonl", items}, {"exceptions.csv", exceptions}, {"seal.json", seal}, {"record.json", head},
 	} {
 		if f.data == nil {
 			continue
@@ -114,18 +112,17 @@ func (r *run) store(ctx context.Context, rec *record, items, exceptions, seal []
 	return nil
 }
 
-// todo is the list of what is still to fetch, a line an item. It is never nil: a record always has one.
-func (r *run) todo() ([]byte, error) {
-	b := bytes.NewBuffer([]byte{})
-	e := json.NewEncoder(b)
+// writeTodo writes the list of what is still to fetch, a line an item. It may be long: nothing holds it as a whole.
+func (r *run) writeTodo(w io.Writer) error {
+	e := json.NewEncoder(w)
 	for i, p := range r.custodians {
 		for _, it := range p.todo {
 			if err := e.Encode(open{i, it}); err != nil {
-				return nil, err
+				return err
 			}
 		}
 	}
-	return b.Bytes(), nil
+	return nil
 }
 
 // seal describes the part: its files, and each custodian that it tells something new of. The last part of a chunk also
@@ -179,20 +176,21 @@ func (r *run) resume(ctx context.Context, name string) error {
 		return fmt.Errorf("read record: %w", err)
 	}
 	defer body.Close()
-	d := json.NewDecoder(bufio.NewReader(body))
+	d, words := json.NewDecoder(bufio.NewReader(body)), words{}
 	for {
 		var o open
 		err := d.Decode(&o)
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
-		if err != nil || o.Custodian < 0 || o.Custodian >= len(r.custodians) {
+		if err != nil || o.Custodian < 0 || o.Custodian >= len(r.custodians) || o.Item == nil {
 			return fmt.Errorf("read record: its list of what is still to fetch is damaged")
 		}
 		p := r.custodians[o.Custodian]
 		if p.todo == nil {
-			p.todo = map[string]capture.Item{}
+			p.todo = map[string]*capture.Item{}
 		}
+		words.share(o.Item)
 		p.todo[o.Item.Key()] = o.Item
 	}
 }

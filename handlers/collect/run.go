@@ -49,9 +49,9 @@ type progress struct {
 	Due       time.Time               `json:"due,omitzero"`       // not before: Graph or the retry policy asks so
 	Total     tally                   `json:"total"`              // of all parts
 
-	todo  map[string]capture.Item // by item key, what is still to fetch
-	tally tally                   // of the part being filled
-	fresh bool                    // the status changed since the last closed part
+	todo  map[string]*capture.Item // by item key, what is still to fetch; often many
+	tally tally                    // of the part being filled
+	fresh bool                     // the status changed since the last closed part
 }
 
 // tally is a custodian's share of a part; see seal.json.

@@ -21,7 +21,15 @@ type text struct {
 
 // rawFactor is how much larger a text is encoded than decoded, at most, where it is not wasteful: base64 takes 4/3 and
 // line ends, quoted-printable up to 3 for what is not ASCII.
-const rawFactor = 3
+func rawFactor(encoding string) int {
+	switch encoding {
+	case "quoted-printable":
+		return 3
+	case "base64":
+		return 2
+	}
+	return 1
+}
 
 func (t *text) line(l piece) {
 	if l.begins && t.any {
@@ -32,7 +40,7 @@ func (t *text) line(l piece) {
 }
 
 func (t *text) add(b []byte) {
-	if room := rawFactor*min(maxPartText, t.p.room) - len(t.raw); len(b) > room {
+	if room := rawFactor(t.encoding)*min(maxPartText, t.p.room) - len(t.raw); len(b) > room {
 		b = b[:max(room, 0)]
 		t.cut = true
 	}

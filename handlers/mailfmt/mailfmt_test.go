@@ -30,11 +30,11 @@ func read(t testing.TB, mail string) Mail {
 
 func textOf(t testing.TB, m Mail) string {
 	t.Helper()
-	var b bytes.Buffer
-	if err := m.WriteText(&b); err != nil {
-		t.Fatalf("WriteText() = %v, want no error", err)
+	text, err := io.ReadAll(m.Text())
+	if err != nil {
+		t.Fatalf("read text: %v", err)
 	}
-	return b.String()
+	return string(text)
 }
 
 // Each testdata/x.eml has its text in x.txt and its fields, without the body, in x.json. The files' line ends are theirs.

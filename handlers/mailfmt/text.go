@@ -1,17 +1,17 @@
 package mailfmt
 
 import (
-	"bufio"
+	"bytes"
 	"io"
 	"strings"
 	"time"
 	"unicode/utf8"
 )
 
-// WriteText writes the message's text: a header block of the lines that are not empty, an empty line, and the body, in
-// UTF-8 with a byte order mark; lines end in CRLF. The errors are those of w.
-func (m *Mail) WriteText(w io.Writer) error {
-	b := bufio.NewWriter(w)
+// Text reads the message's text: a header block of the lines that are not empty, an empty line, and the body, in UTF-8 with
+// a byte order mark; lines end in CRLF. It makes no copy of the body.
+func (m *Mail) Text() io.Reader {
+	var b bytes.Buffer
 	b.Write(utf8BOM)
 	for _, f := range []struct {
 		name   string
@@ -20,16 +20,15 @@ func (m *Mail) WriteText(w io.Writer) error {
 		{"From", m.From}, {"To", m.To}, {"Cc", m.CC}, {"Bcc", m.BCC}, {"Subject", []string{m.Subject}}, {"Sent", []string{m.sentText()}},
 		{"Attachments", m.AttachmentNames()},
 	} {
-		writeField(b, f.name, f.values)
+		writeField(&b, f.name, f.values)
 	}
 	b.WriteString(crlf)
-	b.WriteString(m.Body)
-	return b.Flush() // a bufio.Writer keeps its first error
+	return io.MultiReader(&b, strings.NewReader(m.Body))
 }
 
 const crlf = "\r\n"
 
-func writeField(b *bufio.Writer, name string, values []string) {
+func writeField(b *bytes.Buffer, name string, values []string) {
 	if len(values) == 0 || len(values) == 1 && values[0] == "" {
 		return
 	}

@@ -98,10 +98,10 @@ func base64Value(c byte) int {
 	return -1
 }
 
-// decodeQuotedPrintable decodes RFC 2045, 6.7, of lines that end in LF. A "=" that begins no code stands for itself, and
-// bytes that should have been encoded stand as they are.
+// decodeQuotedPrintable decodes RFC 2045, 6.7, of lines that end in LF, in place. A "=" that begins no code stands for itself,
+// and bytes that should have been encoded stand as they are.
 func decodeQuotedPrintable(b []byte) []byte {
-	out := make([]byte, 0, len(b))
+	out := b[:0]
 	for len(b) > 0 {
 		line, rest, broken := bytes.Cut(b, []byte{'\n'})
 		b = rest

@@ -53,9 +53,12 @@ func (r *record) item(offset int64) ItemRow {
 	}
 }
 
+// itemBytes is how long a line usually is at most. Growing line by line, the buffer would take three times its length.
+const itemBytes = 1 << 10
+
 // EncodeItems writes items.jsonl: a JSON object a line, each line with an end.
 func EncodeItems(rows []ItemRow) ([]byte, error) {
-	b := bytes.NewBuffer([]byte{})
+	b := bytes.NewBuffer(make([]byte, 0, len(rows)*itemBytes))
 	e := json.NewEncoder(b)
 	e.SetEscapeHTML(false)
 	for i, row := range rows {

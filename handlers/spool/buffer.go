@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
 )
 
 // A Buffer takes bytes and gives them back: the first [MemoryPerBuffer] from memory, the rest from a temporary file. One
@@ -21,14 +20,16 @@ type Buffer struct {
 
 var _ io.ReaderAt = (*Buffer)(nil)
 
-// Write appends p. It never waits. Errors are the temporary file's (a full disk), or [ErrReleased].
+// Write appends p. It never waits. Errors are the temporary file's (a full disk), [ErrReleased] and [ErrCrowded].
 func (b *Buffer) Write(p []byte) (int, error) {
 	if b.closed {
 		return 0, ErrReleased
 	}
 	n := min(len(p), MemoryPerBuffer-len(b.memory))
 	if n > 0 {
-		b.grow(n)
+		if !b.grow(n) {
+			return 0, ErrCrowded
+		}
 		b.memory = append(b.memory, p[:n]...)
 		b.size += int64(n)
 	}
@@ -39,15 +40,20 @@ func (b *Buffer) Write(p []byte) (int, error) {
 	return n + rest, err
 }
 
-// grow makes room for n more bytes in memory and books it.
-func (b *Buffer) grow(n int) {
+// grow books n more bytes in memory and makes room for them; false where the budget has none.
+func (b *Buffer) grow(n int) bool {
 	need := len(b.memory) + n
 	if need <= cap(b.memory) {
-		return
+		return true
 	}
 	capacity := min(max(need, 2*cap(b.memory), 4<<10), MemoryPerBuffer)
-	b.memory = slices.Grow(b.memory[:len(b.memory):len(b.memory)], capacity-len(b.memory))
-	b.book(amount{int64(cap(b.memory)), b.booked.disk})
+	if !b.book(amount{int64(capacity), b.booked.disk}) {
+		return false
+	}
+	grown := make([]byte, len(b.memory), capacity)
+	copy(grown, b.memory)
+	b.memory = grown
+	return true
 }
 
 func (b *Buffer) spill(p []byte) (int, error) {
@@ -56,7 +62,9 @@ func (b *Buffer) spill(p []byte) (int, error) {
 			return 0, err
 		}
 	}
-	b.book(amount{b.booked.memory, b.size - MemoryPerBuffer + int64(len(p))})
+	if !b.book(amount{b.booked.memory, b.size - MemoryPerBuffer + int64(len(p))}) {
+		return 0, ErrCrowded
+	}
 	n, err := b.file.WriteAt(p, b.size-MemoryPerBuffer)
 	b.size += int64(n)
 	if err != nil {
@@ -147,10 +155,13 @@ func (b *Buffer) drop() error {
 	return nil
 }
 
-// book sets what this buffer uses.
-func (b *Buffer) book(now amount) {
+// book sets what this buffer uses, unless there is no room for it.
+func (b *Buffer) book(now amount) bool {
 	if now != b.booked {
-		b.lease.use(now.minus(b.booked))
+		if !b.lease.use(now.minus(b.booked)) {
+			return false
+		}
 		b.booked = now
 	}
+	return true
 }

@@ -1,8 +1,9 @@
 // Package spool holds bytes of unknown size in memory or in a temporary file, under one budget for the process.
 //
 // Who is about to read something takes a [Lease] for what it probably needs, and writes into buffers of that lease. What
-// outgrows the estimate is booked at once and never blocks: a holder never waits for another holder, so that no deadlock
-// is possible; the next to acquire waits until the overrun is given back.
+// outgrows the estimate is booked at once where there is room for it, and refused with [ErrCrowded] where there is none: a
+// holder never waits for another holder, so that no deadlock is possible. Who was refused gives its lease back and begins
+// again with one for [Alone], which is refused nothing. So no more than the budget is ever held, unless by one lease.
 package spool
 
 import (
@@ -16,8 +17,15 @@ import (
 // MemoryPerBuffer is how much of a buffer stays in memory, in bytes; what lies beyond it goes to a temporary file.
 const MemoryPerBuffer = 256 << 10
 
-// ErrReleased is returned by a buffer that is used after its lease was released or it was closed itself.
-var ErrReleased = errors.New("spool buffer was released")
+// Alone is an estimate larger than any budget: its lease is the only one while it lasts.
+const Alone = 1 << 50
+
+// ErrReleased is returned by a buffer that is used after its lease was released or it was closed itself. ErrCrowded is
+// returned where a buffer would outgrow its lease's estimate and, with what others hold, the budget.
+var (
+	ErrReleased = errors.New("spool buffer was released")
+	ErrCrowded  = errors.New("spool has no room beyond the estimate")
+)
 
 // amount is an amount of both resources, in bytes.
 type amount struct{ memory, disk int64 }
@@ -101,15 +109,21 @@ func (b *Budget) grant() {
 	}
 }
 
-// book changes what is booked by the difference of two amounts of one lease.
-func (b *Budget) book(before, after amount) {
+// book changes what is booked by the difference of two amounts of one lease, and reports whether there is room for that. For
+// the only lease there always is.
+func (b *Budget) book(before, after amount) bool {
 	if before == after {
-		return
+		return true
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.booked = b.booked.plus(after.minus(before))
+	booked := b.booked.plus(after.minus(before))
+	if !after.within(before) && b.leases > 1 && !booked.within(b.limit) {
+		return false
+	}
+	b.booked = booked
 	b.grant()
+	return true
 }
 
 // A Lease is a share of the budget, and the owner of the buffers made from it. Its methods are safe for concurrent use.
@@ -167,14 +181,17 @@ func (l *Lease) Release() {
 	l.budget.grant()
 }
 
-// use books a buffer's growth, or what it gave back.
-func (l *Lease) use(change amount) {
+// use books a buffer's growth, or what it gave back. It reports whether there is room for the growth.
+func (l *Lease) use(change amount) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.used = l.used.plus(change)
-	before := l.booked
-	l.booked = l.estimate.atLeast(l.used)
-	l.budget.book(before, l.booked)
+	used := l.used.plus(change)
+	booked := l.estimate.atLeast(used)
+	if !l.budget.book(l.booked, booked) {
+		return false
+	}
+	l.used, l.booked = used, booked
+	return true
 }
 
 func (l *Lease) forget(b *Buffer) {

@@ -6,6 +6,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 )
@@ -161,28 +162,98 @@ func TestWhatIsLargerThanTheBudgetGoesAlone(t *testing.T) {
 	})
 }
 
-func TestAnOverrunNeverWaitsAndHoldsUpTheNext(t *testing.T) {
+func TestAnOverrunHoldsUpTheNext(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
-		b := NewBudget(2*m, 2*m, dir)
+		b := NewBudget(4*m, 16*m, dir)
 		one, two := acquire(t, b, 1), acquire(t, b, 1)
 		x, y := one.New(), two.New()
 		write(t, x, 9*m) // neither waits for the other
 		write(t, y, 9*m)
 		wantBooked(t, "overrun", b, 2*m, 16*m, 2)
-		next := wait(t, b, 1)
+		next := wait(t, b, m+1)
 		wantDone(t, "during the overrun", "", next)
 		if err := x.Close(); err != nil {
 			t.Fatal(err)
 		}
-		wantDone(t, "the rest is still too much", "", next)
-		if err := y.Reset(); err != nil {
-			t.Fatal(err)
-		}
-		wantDone(t, "given back before the leases end", "a", next)
+		wantDone(t, "given back before the lease ends", "a", next)
 		next.lease.Release()
 	})
+}
+
+func TestAnOverrunIsRefusedWhereThereIsNoRoom(t *testing.T) {
+	t.Parallel()
+	b := NewBudget(10*m, 4*m, t.TempDir())
+	one, two := acquire(t, b, 3*m), acquire(t, b, 2*m)
+	x, y := one.New(), two.New()
+	write(t, x, 3*m)
+	write(t, y, 2*m) // as estimated
+	write(t, x, m)   // beyond it, and there is room
+	wantBooked(t, "full", b, 2*m, 4*m, 2)
+	for range 2 {
+		if n, err := y.Write(make([]byte, 1)); n != 0 || !errors.Is(err, ErrCrowded) {
+			t.Errorf("Write = %d, %v, want ErrCrowded", n, err)
+		}
+	}
+	if y.Size() != 2*m {
+		t.Errorf("Size = %d after a refusal, want %d", y.Size(), 2*m)
+	}
+	wantBooked(t, "refused", b, 2*m, 4*m, 2)
+	one.Release()
+	write(t, y, 9*m) // the only lease is refused nothing
+	wantBooked(t, "by itself", b, m, 10*m, 1)
+}
+
+func TestAnOverrunOfMemoryIsRefusedWhereThereIsNoRoom(t *testing.T) {
+	t.Parallel()
+	b := NewBudget(2*m, 10*m, t.TempDir())
+	one, two := acquire(t, b, m), acquire(t, b, m)
+	write(t, one.New(), m)
+	write(t, two.New(), m)
+	if n, err := two.New().Write(make([]byte, 2*m)); n != 0 || !errors.Is(err, ErrCrowded) {
+		t.Errorf("Write = %d, %v, want ErrCrowded", n, err)
+	}
+	wantBooked(t, "refused", b, 2*m, 0, 2)
+	one.Release()
+	write(t, two.New(), 2*m)
+}
+
+func TestWhoWasRefusedComesThroughAlone(t *testing.T) {
+	t.Parallel()
+	const size = 3 * m
+	b := NewBudget(2*m, 3*m, t.TempDir())
+	var most atomic.Int64
+	var wg sync.WaitGroup
+	for range 16 {
+		wg.Go(func() {
+			for _, estimate := range []int64{1, Alone} {
+				l, err := b.Acquire(t.Context(), estimate)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				_, err = l.New().Write(make([]byte, size))
+				b.mu.Lock()
+				if b.leases > 1 {
+					most.Store(max(most.Load(), b.booked.disk))
+				}
+				b.mu.Unlock()
+				l.Release()
+				switch {
+				case err == nil:
+					return
+				case !errors.Is(err, ErrCrowded) || estimate == Alone:
+					t.Errorf("with an estimate of %d: %v", estimate, err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if most.Load() > 3*m {
+		t.Errorf("%d bytes were booked by more than one lease, the budget is %d", most.Load(), 3*m)
+	}
+	wantBooked(t, "at the end", b, 0, 0, 0)
 }
 
 func TestAWaiterLeavesWithItsContext(t *testing.T) {
@@ -226,7 +297,7 @@ func TestAGrantIsNotLostToTheEndOfAContext(t *testing.T) {
 
 func TestReleasingTwiceIsHarmless(t *testing.T) {
 	t.Parallel()
-	b := NewBudget(m, m, t.TempDir())
+	b := NewBudget(2*m, m, t.TempDir())
 	l, other := acquire(t, b, 10), acquire(t, b, 20)
 	buffer := l.New()
 	write(t, buffer, 2*m)
@@ -311,7 +382,7 @@ func TestManyLeasesSideBySide(t *testing.T) {
 			for range 3 {
 				inner.Go(func() {
 					buffer := l.New()
-					if _, err := buffer.Write(make([]byte, i*m/16)); err != nil {
+					if _, err := buffer.Write(make([]byte, i*m/16)); err != nil && !errors.Is(err, ErrCrowded) {
 						t.Error(err)
 					}
 					if i%2 == 0 {

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc64"
+	"io"
 	"slices"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/streaming"
@@ -16,8 +17,11 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blockblob"
 )
 
-// BlockBytes is how long the blocks are into which Blocks cuts what is written.
-const BlockBytes = 8 << 20
+// BlockBytes is how long the blocks are into which Blocks cuts what is written, and stateBytes those of PutStream.
+const (
+	BlockBytes = 8 << 20
+	stateBytes = 1 << 20
+)
 
 const (
 	opStage  = "stage block"
@@ -157,6 +161,24 @@ func (c *Container) Commit(ctx context.Context, name string, ids []string, conte
 		return nil
 	}
 	return fmt.Errorf("commit blocks: %w", ErrDiffers)
+}
+
+// PutStream writes a blob of what write gives over whatever lies there, and holds little of it at a time. It is for state that
+// may be long. When write fails nothing is changed.
+func (c *Container) PutStream(ctx context.Context, name string, write func(io.Writer) error) error {
+	b := c.Stage(ctx, name)
+	b.BlockBytes = stateBytes
+	if err := write(b); err != nil {
+		return err
+	}
+	if len(b.ids) == 0 && b.err == nil {
+		return c.Put(ctx, name, b.filling) // one request is enough
+	}
+	if err := b.Flush(); err != nil {
+		return err
+	}
+	_, err := b.client.CommitBlockList(bounded(ctx), b.ids, nil)
+	return wrap(opCommit, err)
 }
 
 // committed gives the ids of the blob's blocks, and whether there is a blob: one that was put in one request has no blocks.
