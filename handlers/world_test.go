@@ -99,6 +99,13 @@ func clock(file string) graph.Clock {
 
 var errSlept = errors.New("slept")
 
+// allSetting, when it is not empty, has the tests of kills, faults and memory go through everything that they know; see [picked].
+const allSetting = "CHAINMAIL_TEST_ALL"
+
+// picked says whether the n-th case of a long list is to be tried: all of them take longer than go test's ten minutes on a
+// small machine, so that without [allSetting] it is one of five.
+func picked(n int) bool { return os.Getenv(allSetting) != "" || n%5 == 0 }
+
 // rootsFromTest makes the fallback roots the only ones, on every system.
 const rootsFromTest = "GODEBUG=x509usefallbackroots=1"
 
