@@ -276,11 +276,19 @@ func (l *lister) item(m models.Messageable) capture.Item {
 	item.Sent, item.Created = utc(m.GetSentDateTime()), utc(m.GetCreatedDateTime())
 	item.Modified = utc(m.GetLastModifiedDateTime())
 	for _, p := range m.GetSingleValueExtendedProperties() {
-		if strings.EqualFold(value(p.GetId()), sizeProperty) {
+		if isSize(value(p.GetId())) {
 			item.Size, _ = strconv.ParseInt(value(p.GetValue()), 10, 64) // 0: not known
 		}
 	}
 	return item
+}
+
+// isSize tells the size from other properties. QUIRK: Exchange spells the id in its own way, "Integer 0xe08", however it was
+// asked for.
+func isSize(id string) bool {
+	kind, tag, _ := strings.Cut(id, " ")
+	n, err := strconv.ParseUint(tag, 0, 32)
+	return err == nil && n == 0x0E08 && strings.EqualFold(kind, "Integer")
 }
 
 func utc(t *time.Time) time.Time { return value(t).UTC() }

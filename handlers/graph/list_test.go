@@ -250,7 +250,7 @@ func (m *mailbox) list(w http.ResponseWriter, r *http.Request, folder string) {
 			row["@odata.type"] = one.class
 		}
 		if strings.Contains(q.Get("$expand"), "Integer 0x0E08") && one.size > 0 {
-			row["singleValueExtendedProperties"] = []any{map[string]string{"id": "Integer 0x0e08", "value": strconv.Itoa(one.size)}}
+			row["singleValueExtendedProperties"] = []any{map[string]string{"id": "Integer 0xe08", "value": strconv.Itoa(one.size)}}
 		}
 		rows = append(rows, row)
 	}
