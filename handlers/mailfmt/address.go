@@ -2,6 +2,7 @@ package mailfmt
 
 import (
 	"bytes"
+	"regexp"
 	"strings"
 )
 
@@ -56,8 +57,12 @@ func (l *addressList) step() {
 	switch c := l.s[l.i]; {
 	case c == '"' && l.i < l.lastQuote:
 		if text, rest, ok := quoted(l.s[l.i:]); ok {
-			l.phrase = append(l.phrase, text...)
 			l.i = len(l.s) - len(rest)
+			if strings.HasPrefix(rest, "@") {
+				l.quotedLocal(text)
+				return
+			}
+			l.phrase = append(l.phrase, text...)
 			return
 		}
 		l.lastQuote = l.i // none closes from here on
@@ -67,6 +72,9 @@ func (l *addressList) step() {
 	case c == '<':
 		l.i++
 		l.bracketed()
+		return
+	case c == '>': // closes nothing
+		l.i++
 		return
 	case c == '(' && l.i < l.lastParen:
 		l.parenthesis()
@@ -81,13 +89,29 @@ func (l *addressList) step() {
 		l.flush()
 		l.i++
 		return
-	case c == ':' && !l.inAngle && bytes.IndexByte(l.phrase[max(0, len(l.phrase)-maxName):], '@') < 0:
+	case c == ':' && !l.inAngle && bytes.IndexByte(l.phrase[max(0, len(l.phrase)-maxName):], '@') < 0 &&
+		!bytes.HasPrefix(bytes.TrimSpace(l.phrase), []byte("[")): // "[FAX:+1 2]"
 		l.phrase = l.phrase[:0] // a group's name, or "mailto"
 		l.i++
 		return
 	}
 	l.phrase = append(l.phrase, l.s[l.i])
 	l.i++
+}
+
+// quotedLocal reads an address whose part before the "@" was quoted, since it holds blanks or worse.
+func (l *addressList) quotedLocal(local string) {
+	rest := l.s[l.i:]
+	n := strings.IndexAny(rest, ",; \t<>()")
+	if n < 0 {
+		n = len(rest)
+	}
+	l.i += n
+	if len(l.angle) == 0 {
+		l.angle = append(append(append(l.angle, '"'), local...), '"')
+		l.angle = append(l.angle, rest[:n]...)
+	}
+	l.inAngle = true
 }
 
 // bracketed reads an address after its "<". One that does not close ends with the person.
@@ -132,13 +156,19 @@ func (l *addressList) parenthesis() {
 
 // flush ends a person.
 func (l *addressList) flush() {
-	phrase, comment := decodeWords(string(l.phrase)), decodeWords(string(l.comment))
+	phrase, comment := decodeWords(string(l.phrase)), unescaped.Replace(decodeWords(string(l.comment)))
 	a := address{name: phrase}
 	switch {
 	case l.inAngle:
-		a.addr = bareAddress(decodeWords(string(l.angle)))
+		within := decodeWords(string(l.angle))
+		if !directory.MatchString(within) { // Exchange's hold parentheses of their own
+			within, comment = withoutComments(within, comment)
+		}
+		a.addr = bareAddress(within)
 	case strings.Contains(phrase, "@"):
-		a.name, a.addr = splitPhrase(phrase)
+		a = l.splitPhrase(phrase)
+	case directory.MatchString(phrase):
+		a = address{addr: phrase}
 	}
 	switch {
 	case comment == "":
@@ -156,9 +186,33 @@ func (l *addressList) flush() {
 	l.phrase, l.comment, l.angle, l.inAngle = l.phrase[:0], l.comment[:0], l.angle[:0], false
 }
 
+var (
+	unescaped    = strings.NewReplacer(`\\`, `\`, `\(`, "(", `\)`, ")")
+	angleComment = regexp.MustCompile(`\s*\(([^()]*)\)\s*`)
+	directory    = regexp.MustCompile(`(?i)^/(?:o|c|cn|ou)=`) // an address of Exchange's own directory, or of X.400
+)
+
+// withoutComments moves the comments within an address to those beside it.
+func withoutComments(addr, comment string) (string, string) {
+	for _, c := range angleComment.FindAllStringSubmatch(addr, maxComments) {
+		comment = strings.TrimSpace(comment + " " + c[1])
+		addr = strings.Replace(addr, c[0], "", 1)
+	}
+	return addr, comment
+}
+
+// maxComments bounds the comments that are read within one address.
+const maxComments = 8
+
 // bareAddress takes away a route ("@a,@b:c@d"), a scheme, and what does not belong into an address.
 func bareAddress(s string) string {
-	s = strings.Trim(s, " <>\"'")
+	s = strings.Trim(s, " <>'")
+	if strings.Count(s, `"`)%2 == 1 || strings.HasPrefix(s, `"`) && strings.HasSuffix(s, `"`) {
+		s = strings.Trim(s, `"' `)
+	}
+	if strings.HasPrefix(s, "[") && strings.HasSuffix(s, "]") && strings.Contains(s, "@") {
+		s = s[1 : len(s)-1]
+	}
 	if strings.HasPrefix(s, "@") {
 		if _, after, ok := strings.Cut(s, ":"); ok {
 			s = after
@@ -170,13 +224,21 @@ func bareAddress(s string) string {
 	return s
 }
 
-// splitPhrase finds the address in a person without angle brackets: the last word with an "@".
-func splitPhrase(phrase string) (name, addr string) {
-	words := strings.Fields(phrase)
-	for i := len(words) - 1; i >= 0; i-- {
-		if strings.Contains(words[i], "@") {
-			return strings.Join(append(words[:i:i], words[i+1:]...), " "), bareAddress(words[i])
+// splitPhrase finds the address in a person without angle brackets: the last word with an "@". Where there are several, the
+// list has lost its commas: each is a person, called as the words before it.
+func (l *addressList) splitPhrase(phrase string) address {
+	var name []string
+	var last address
+	for word := range strings.FieldsSeq(phrase) {
+		if !strings.Contains(word, "@") {
+			name = append(name, word)
+			continue
 		}
+		if last.addr != "" {
+			l.found = append(l.found, last)
+		}
+		last, name = address{strings.Join(name, " "), bareAddress(word)}, nil
 	}
-	return phrase, ""
+	last.name = strings.TrimSpace(last.name + " " + strings.Join(name, " "))
+	return last
 }

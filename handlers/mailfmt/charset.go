@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"io"
+	"regexp"
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -13,6 +14,7 @@ import (
 	"golang.org/x/text/encoding"
 	"golang.org/x/text/encoding/charmap"
 	"golang.org/x/text/encoding/htmlindex"
+	"golang.org/x/text/encoding/japanese"
 	"golang.org/x/text/encoding/unicode"
 )
 
@@ -43,6 +45,9 @@ func decodeText(b []byte, label string, isHTML bool) (text, defect string) {
 		}
 		return convert(b, unicode.UTF16(byteOrder(b), unicode.IgnoreBOM)), ""
 	}
+	if isUTF8All(b, label) {
+		return string(b), WrongCharset
+	}
 	// The names mean in mail what they mean on the web: iso-8859-1 is windows-1252, gb2312 is gbk.
 	if e, err := htmlindex.Get(label); err == nil && e != encoding.Replacement {
 		return convert(b, e), ""
@@ -55,6 +60,24 @@ func decodeText(b []byte, label string, isHTML bool) (text, defect string) {
 	text, _ = unlabelled(b)
 	return text, UnknownCharset
 }
+
+// isUTF8All reports whether a text that is said to be in another charset is UTF-8 throughout. By chance a text in a charset
+// of single bytes never is: its letters beyond ASCII would have to come in pairs and threes of just the right kind. A few
+// characters of a charset of double bytes can be.
+func isUTF8All(b []byte, label string) bool {
+	beyond := utf8.RuneCount(b) // of ASCII
+	for _, c := range b {
+		if c < utf8.RuneSelf {
+			beyond--
+		}
+	}
+	if beyond == 0 || !utf8.Valid(b) {
+		return false
+	}
+	return beyond >= 4 || singleByte.MatchString(label)
+}
+
+var singleByte = regexp.MustCompile(`^(?:iso-?8859|latin|l[1-9]$|windows-125|cp-?125|koi8|tis-620|mac|x-mac|ibm|cp-?[48])`)
 
 // byteOrder finds the order of UTF-16 without a mark by where most zeros are: in all scripts blanks and line ends have one.
 //
@@ -82,6 +105,9 @@ func cleanLabel(label string) string {
 // unlabelled reads bytes as UTF-8. If they are none, and hold nothing that only UTF-8 can mean, they are windows-1252; a
 // damaged UTF-8 text keeps what is whole of it.
 func unlabelled(b []byte) (text, defect string) {
+	if isEscaped(b) {
+		return convert(b, japanese.ISO2022JP), WrongCharset
+	}
 	if utf8.Valid(b) {
 		return string(b), ""
 	}
@@ -89,6 +115,15 @@ func unlabelled(b []byte) (text, defect string) {
 		return strings.ToValidUTF8(string(b), string(utf8.RuneError)), WrongCharset
 	}
 	return convert(b, charmap.Windows1252), WrongCharset
+}
+
+// isEscaped reports whether a text in ASCII switches to Japanese and back, as ISO-2022-JP does: nothing else has these codes.
+func isEscaped(b []byte) bool {
+	i := bytes.Index(b, []byte("\x1b$"))
+	if i < 0 || i+2 >= len(b) || b[i+2] != 'B' && b[i+2] != '@' {
+		return false
+	}
+	return bytes.Contains(b[i:], []byte("\x1b(B")) || bytes.Contains(b[i:], []byte("\x1b(J"))
 }
 
 // multibyte reports whether whole characters of UTF-8 outnumber the bytes that belong to none.

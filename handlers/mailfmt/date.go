@@ -3,6 +3,7 @@ package mailfmt
 import (
 	"net/mail"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -17,28 +18,59 @@ var zones = map[string]string{
 	"HKT": "+0800", "SGT": "+0800", "AEST": "+1000", "AEDT": "+1100",
 }
 
-// layouts are the forms that are no date of RFC 5322 and come all the same; the zone is numeric, or there is none.
+// layouts are the forms that are no date of RFC 5322 and come all the same; the zone is numeric, or there is none. Figures
+// alone are read only where their order is not in doubt.
 var layouts = []string{
 	"2 Jan 2006 15:04:05 -0700", "2 Jan 2006 15:04 -0700", "2 Jan 06 15:04:05 -0700", "2 Jan 06 15:04 -0700",
-	"2 Jan 2006 15:04:05", "2 Jan 2006 15:04", "2 Jan 06 15:04:05", "2-Jan-2006 15:04:05 -0700", "2-Jan-06 15:04:05 -0700",
-	"2 January 2006 15:04:05 -0700", "2 January 2006 15:04:05",
-	"Jan 2 15:04:05 2006 -0700", "Jan 2 15:04:05 -0700 2006", "Jan 2 15:04:05 2006", "Jan 2 2006 15:04:05 -0700", "Jan 2 2006 15:04:05",
-	"2 Jan 2006 15.04.05 -0700", "2 Jan 2006 3:04:05 PM -0700", "2 Jan 2006",
-	time.RFC3339Nano, "2006-01-02 15:04:05 -0700", "2006-01-02 15:04:05", "2006-01-02T15:04:05",
+	"2 Jan 2006 15:04:05", "2 Jan 2006 15:04", "2 Jan 06 15:04:05", "2-Jan-2006 15:04:05 -0700",
+	"2-Jan-06 15:04:05 -0700", "2 January 2006 15:04:05 -0700", "2 January 2006 15:04:05", "2 January 2006 15:04",
+	"Jan 2 15:04:05 2006 -0700", "Jan 2 15:04:05 -0700 2006", "Jan 2 15:04:05 2006", "Jan 2 2006 15:04:05 -0700",
+	"Jan 2 2006 15:04:05", "January 2 2006 15:04:05", "January 2 2006 3:04 PM", "January 2 2006 3:04:05 PM",
+	"2 Jan 2006 15.04.05 -0700", "2 Jan 2006 3:04:05 PM -0700", "2 Jan 2006 3:04 PM -0700", "2 Jan 2006 3:04:05 PM",
+	"2 Jan 2006 3:04 PM", "Jan 2 2006 3:04:05 PM", "Jan 2 2006 3:04 PM", "1/2/2006 3:04:05 PM", "1/2/2006 3:04 PM",
+	"1/2/2006 3:04:05 PM -0700", "2 Jan 2006", time.RFC3339Nano, "2006-01-02 15:04:05 -0700", "2006-01-02 15:04:05",
+	"2006-01-02 15:04", "2006-01-02T15:04:05", "2006-01-02T15:04:05 -0700", "2006/01/02 15:04:05 -0700",
+	"2006/01/02 15:04:05", "2006/01/02 15:04", "2.1.2006 15:04:05 -0700", "2.1.2006 15:04:05", "2.1.2006 15:04",
 }
 
 var (
-	dateComment = regexp.MustCompile(`\([^()]*\)|[,"]`)
-	dayName     = regexp.MustCompile(`(?i)^(mon|tue|wed|thu|fri|sat|sun)[a-z]*\.?\s+`)
-	namedOffset = regexp.MustCompile(`(?i)\b(?:GMT|UTC)\s*([+-])(\d{1,2}):?(\d\d)?$`)
-	shortOffset = regexp.MustCompile(`([+-])(\d{1,2}):?(\d\d)$`)
+	dateComment  = regexp.MustCompile(`\([^()]*\)|\(.*$|[,"]`)
+	firstWord    = regexp.MustCompile(`^[^\d\s+-][^\d\s]*\s+`)
+	dayAndMonth  = regexp.MustCompile(`^\d{1,2}\.?[ -]\p{L}`)
+	dayDot       = regexp.MustCompile(`^(\d{1,2})\. `)
+	monthWord    = regexp.MustCompile(`[\p{L}]{3,}\.?`)
+	namedOffset  = regexp.MustCompile(`(?i)\b(?:GMT|UTC)\s*([+-])(\d{1,2}):?(\d\d)?$`)
+	shortOffset  = regexp.MustCompile(`([+-])(\d{1,2}):?(\d\d)$`)
+	joinedOffset = regexp.MustCompile(`(:\d\d(?:\.\d+)?)([+-]\d\d:?\d\d)$`)
+	twoOffsets   = regexp.MustCompile(`([+-]\d{4}) (?:[+-]\d{4}|[A-Za-z]{1,5})$`)
+	shortYear    = regexp.MustCompile(`([A-Za-z]) (?:19)?(1\d\d) (\d)`)
+	leapSecond   = regexp.MustCompile(`(:\d\d):60\b`)
 )
+
+// months are names of months in other languages that differ from English in their first three letters, by those.
+var months = map[string]string{
+	"mär": "Mar", "mrz": "Mar", "mae": "Mar", "mrt": "Mar", "maa": "Mar", "mai": "May", "mei": "May", "mag": "May",
+	"maj": "May", "okt": "Oct", "ott": "Oct", "out": "Oct", "dez": "Dec", "déc": "Dec", "dic": "Dec", "fév": "Feb",
+	"fev": "Feb", "avr": "Apr", "abr": "Apr", "aoû": "Aug", "aou": "Aug", "ago": "Aug", "ene": "Jan", "gen": "Jan",
+	"giu": "Jun", "lug": "Jul", "set": "Sep",
+}
 
 // sent reads a Date field, leniently; zero when it is none. One without a zone is taken for UTC.
 func sent(value string) time.Time {
 	value = dateComment.ReplaceAllString(shorten(decodeWords(value), 200), " ")
 	value = strings.Join(strings.Fields(value), " ")
-	value = dayName.ReplaceAllString(value, "")
+	value = monthWord.ReplaceAllStringFunc(value, englishMonth)
+	if word := firstWord.FindString(value); word != "" && (!isMonth(word) || dayAndMonth.MatchString(value[len(word):])) {
+		value = value[len(word):] // a day's name; "mar" is one in Italian
+	}
+	value = dayDot.ReplaceAllString(value, "$1 ")
+	value = joinedOffset.ReplaceAllString(value, "$1 $2")
+	value = twoOffsets.ReplaceAllString(value, "$1")
+	value = leapSecond.ReplaceAllString(value, "$1:59")
+	if m := shortYear.FindStringSubmatch(value); m != nil { // RFC 5322, 4.3, and programs that put "19" before it
+		n, _ := strconv.Atoi(m[2])
+		value = strings.Replace(value, m[0], m[1]+" "+strconv.Itoa(1900+n)+" "+m[3], 1)
+	}
 	value = numericZone(value)
 	if t, err := mail.ParseDate(value); err == nil {
 		return plausible(t)
@@ -49,6 +81,34 @@ func sent(value string) time.Time {
 		}
 	}
 	return time.Time{}
+}
+
+// englishMonth writes the name of a month in some other language as English has it, and leaves other words.
+func englishMonth(word string) string {
+	lower := strings.ToLower(word)
+	if lower == "mars" || lower == "marzo" || lower == "märz" {
+		return "Mar"
+	}
+	if letters := []rune(lower); len(letters) >= 3 {
+		if m, ok := months[string(letters[:3])]; ok {
+			return m
+		}
+	}
+	switch lower {
+	case "juin", "juni", "junio":
+		return "Jun"
+	case "juil", "juil.", "juillet", "juli", "julio":
+		return "Jul"
+	}
+	return strings.TrimSuffix(word, ".")
+}
+
+func isMonth(word string) bool {
+	if len(word) < 3 {
+		return false
+	}
+	_, err := time.Parse("Jan", strings.ToUpper(word[:1])+strings.ToLower(word[1:3]))
+	return err == nil
 }
 
 // numericZone writes a date's zone as "+hhmm".

@@ -1,6 +1,7 @@
 package mailfmt
 
 import (
+	"cmp"
 	"encoding/hex"
 	"regexp"
 	"slices"
@@ -21,6 +22,7 @@ func (p *parser) describe() {
 	}
 	m.Authors = written(authors)
 	m.Recipients = len(distinct(to, cc, bcc))
+	m.Addresses = bareOnce(from, to, cc, bcc)
 
 	m.Subject = decodeWords(h.get("subject"))
 	m.MessageID, m.InReplyTo = identifier(h.get("message-id")), identifier(h.get("in-reply-to"))
@@ -69,6 +71,19 @@ func written(people []address) []string {
 	var all []string
 	for _, a := range people {
 		all = append(all, a.String())
+	}
+	return all
+}
+
+// bareOnce are the persons' addresses as they are written, each once.
+func bareOnce(lists ...[]address) []string {
+	var all []string
+	seen := map[string]bool{"": true}
+	for _, a := range slices.Concat(lists...) {
+		if !seen[a.addr] {
+			seen[a.addr] = true
+			all = append(all, a.addr)
+		}
 	}
 	return all
 }
@@ -144,8 +159,8 @@ func (p *parser) class() string {
 	switch {
 	case strings.HasPrefix(declared, "ipm."):
 		return oneLine(literal(p.head.get("content-class")))
-	case p.method != "" || declared == "urn:content-classes:calendarmessage":
-		return p.meetingClass()
+	case p.mail.Meeting != nil && p.mail.Meeting.Method != "" || declared == "urn:content-classes:calendarmessage":
+		return meetingClass(cmp.Or(p.mail.Meeting, &Meeting{}))
 	case p.kind == "multipart/report" || declared == "urn:content-classes:dsn" || declared == "urn:content-classes:mdn":
 		return p.reportClass()
 	case p.kind == "multipart/signed" && strings.Contains(p.params["protocol"], "pkcs7"):
@@ -156,14 +171,14 @@ func (p *parser) class() string {
 	return "IPM.Note"
 }
 
-func (p *parser) meetingClass() string {
-	switch p.method {
-	case "REQUEST", "":
+func meetingClass(m *Meeting) string {
+	switch m.Method {
+	case "REQUEST", "ADD", "":
 		return "IPM.Schedule.Meeting.Request"
 	case "CANCEL":
 		return "IPM.Schedule.Meeting.Canceled"
 	case "REPLY", "COUNTER":
-		switch p.answer {
+		switch m.Response {
 		case "ACCEPTED":
 			return "IPM.Schedule.Meeting.Resp.Pos"
 		case "DECLINED":

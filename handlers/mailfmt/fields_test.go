@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 )
 
 func TestAddressesAreReadAsMailWritesThem(t *testing.T) {
@@ -71,6 +72,26 @@ func TestDatesAreReadLeniently(t *testing.T) {
 		{"2026-03-02 09:15:00", want},
 		{"Mon, 2 Mar 2026 10.15.00 +0100", want},
 		{"Tue, 2 Mar 2026 10:15:00 +0100", want}, // the day's name is not asked
+		{"Mon,2 Mar 2026 10:15:00+0100", want},
+		{"Mon, 2 Mar 2026 10:15:00 +0100 +0100", want},
+		{"Mon, 2 Mar 2026 10:15:00 +0100 CET", want},
+		{"Mon, 2 Mar 2026 10:15:00 +0100 (CET", want},
+		{"Mon, 2 Mar 126 10:15:00 +0100", want},
+		{"Mon, 2 Mar 19126 10:15:00 +0100", want},
+		{"Mon, 2 Mar 2026 10:15:00.250 +0100", want},
+		{"Mo, 2 Mär 2026 10:15:00 +0100", want},
+		{"lun., 2 mars 2026 10:15:00 +0100", want},
+		{"Montag, 2. März 2026 10:15:00 +0100", want},
+		{"lun, 2 mar 2026 10:15:00 +0100", want},
+		{"mar, 3 mar 2026 10:15:00 +0100", "2026-03-03T09:15:00Z"},
+		{"02.03.2026 09:15:00", want},
+		{"2026/03/02 09:15", want},
+		{"3/2/2026 9:15:00 AM", want},
+		{"March 2, 2026 9:15 AM", want},
+		{"Mon, 2 Mar 2026 09:14:60 GMT", "2026-03-02T09:14:59Z"},
+		{"Mon, 2 Mar 2026 09:15:00 Z", want},
+		{"2/3/2026 10:15:00", ""}, // the second of March, or the third of February
+		{"Mon, 2 Mar 2026 10:15:00 +9999", ""}, {"1772442900", ""}, {"Mon, 31 Feb 2026 10:15:00 +0000", ""},
 		{"", ""}, {"yesterday", ""}, {"Mon, 32 Mar 2026 10:15:00 +0100", ""}, {"Mon, 2 Mar 0001 10:15:00 +0000", ""},
 		{strings.Repeat("(", 1000), ""},
 	}
@@ -179,6 +200,7 @@ func TestImportanceIsTakenFromTheFieldThatSaysIt(t *testing.T) {
 }
 
 func FuzzAddresses(f *testing.F) {
+	seed(f, "from", "to", "cc", "reply-to", "sender")
 	for _, s := range []string{`"a, b" <c@d>, e`, "=?utf-8?Q?a,?= <b>", "g: a, b;, c (d (e)) <f", `"\`, "a@b c@d <e> (f"} {
 		f.Add(s)
 	}
@@ -192,6 +214,7 @@ func FuzzAddresses(f *testing.F) {
 }
 
 func FuzzDate(f *testing.F) {
+	seed(f, "date")
 	for _, s := range []string{"Mon, 2 Mar 2026 10:15:00 +0100 (CET)", "2-Mar-26 1:2:3 UTC+1", "Mar 2 10:15:00 2026"} {
 		f.Add(s)
 	}
@@ -202,7 +225,21 @@ func FuzzDate(f *testing.F) {
 	})
 }
 
+func FuzzWords(f *testing.F) {
+	seed(f, "subject", "thread-topic", "from", "to")
+	f.Fuzz(func(t *testing.T, value string) {
+		got := decodeWords(value)
+		if !utf8.ValidString(got) || strings.ContainsAny(got, "\r\n\x00\u202E") || got != strings.TrimSpace(got) {
+			t.Errorf("decodeWords(%q) = %q, which is no line of text", value, got)
+		}
+		if !strings.Contains(value, "=?") && utf8.ValidString(value) && len(got) > len(value) {
+			t.Errorf("decodeWords(%q) = %q, which is longer and had no words to decode", value, got)
+		}
+	})
+}
+
 func FuzzParameters(f *testing.F) {
+	seed(f, "content-type", "content-disposition")
 	for _, s := range []string{`text/plain; a="b\"c"; d*0*=utf-8''%41; d*1=e`, "a;=;b=c*;*=d;e*=''", "x;y*9999999999999999999999=z"} {
 		f.Add(s)
 	}

@@ -72,10 +72,42 @@ func (f *flow) write(s string) {
 	}
 }
 
-// invisible are the characters that no reader sees: control characters, and those with which preheaders are filled up.
-// What joins or parts letters and emoji (U+200C, U+200D) has its meaning there and stays.
+// invisible are the characters that no reader sees: control characters, those with which preheaders are filled up, and those
+// that turn the direction of writing. Within a word they would hide it from who searches; text is in the order of reading
+// without them. For what joins or parts letters and emoji see unjoin.
 func invisible(r rune) bool {
-	return r < 0x20 || r >= 0x7F && r <= 0x9F || r == 0xFEFF || r == 0xAD || r == 0x200B || r == 0x2060 || r == 0x34F
+	switch {
+	case r < 0x20, r >= 0x7F && r <= 0x9F, r == 0xFEFF, r == 0xAD, r == 0x200B, r == 0x2060, r == 0x34F:
+		return true
+	case r == 0x200E, r == 0x200F, r == 0x61C, r >= 0x202A && r <= 0x202E, r >= 0x2066 && r <= 0x2069:
+		return true
+	}
+	return false
+}
+
+// unjoin takes out what joins or parts letters (U+200C, U+200D) where it means nothing. It means something between letters of
+// Arabic and of India's scripts, and between emoji; elsewhere it only hides words from who searches.
+func unjoin(s string) string {
+	if !strings.Contains(s, "\u200C") && !strings.Contains(s, "\u200D") {
+		return s
+	}
+	var out strings.Builder
+	var before rune
+	for i, r := range s {
+		if r == 0x200C || r == 0x200D {
+			after, _ := utf8.DecodeRuneInString(s[i+utf8.RuneLen(r):])
+			if !hasJoiners(before) || !hasJoiners(after) {
+				continue
+			}
+		}
+		out.WriteRune(r)
+		before = r
+	}
+	return out.String()
+}
+
+func hasJoiners(r rune) bool {
+	return r >= 0x590 && (r < 0x1E00 || r >= 0x2190) && r != 0x200C && r != 0x200D
 }
 
 // word appends a word after what is pending.
@@ -122,7 +154,7 @@ func (f *flow) preformatted(s string) {
 }
 
 // text is what was laid out.
-func (f *flow) text() string { return trimLines(string(f.b)) }
+func (f *flow) text() string { return trimLines(unjoin(string(f.b))) }
 
 // cell takes a finished cell into the row.
 func (f *flow) cell(c *flow) {

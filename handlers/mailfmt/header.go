@@ -102,7 +102,7 @@ func (h *headerReader) stray(l piece) (ends bool) {
 		return false
 	}
 	h.p.mail.defect(MissingSeparator)
-	h.p.lines.hold(piece{text, true})
+	h.p.lines.hold(piece{text, true, l.at, l.gap})
 	return true
 }
 

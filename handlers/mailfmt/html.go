@@ -2,7 +2,6 @@ package mailfmt
 
 import (
 	"slices"
-	"strconv"
 	"strings"
 
 	"golang.org/x/net/html"
@@ -21,7 +20,7 @@ const (
 //
 // It reads tokens and keeps a stack of its own, bounded: building the tree of hostile HTML costs hundreds of bytes a tag.
 func htmlToText(source string) string {
-	h := &htmlReader{flow: &flow{}, tokens: html.NewTokenizer(strings.NewReader(source)), count: map[string]int{}}
+	h := &htmlReader{flow: &flow{}, tokens: html.NewTokenizer(strings.NewReader(source)), count: map[string]int{}, read: attributes{}}
 	for {
 		switch h.tokens.Next() {
 		case html.ErrorToken:
@@ -44,6 +43,7 @@ type htmlReader struct {
 	flow   *flow
 	open   []element
 	count  map[string]int // open elements by name
+	read   attributes     // of the element that begins
 	lists  []*list
 	cells  int // that are open
 
@@ -58,7 +58,7 @@ type element struct {
 	tiny      bool // its font has no size: only what sets one is seen
 	pre       bool // white space counts
 	wingdings bool
-	word      bool // a list paragraph of Word's
+	word      bool // a list paragraph of Word's: it begins with its number
 
 	href   string // a link's target, and where its text begins
 	begins int
@@ -66,57 +66,11 @@ type element struct {
 	list   *list
 }
 
-// A list is an open <ol> or <ul>.
-type list struct {
-	ordered bool
-	style   string // "1", "a", "A", "i", "I"
-	next    int
-}
-
 func (h *htmlReader) top() element {
 	if len(h.open) == 0 {
 		return element{}
 	}
 	return h.open[len(h.open)-1]
-}
-
-// attributes are those that are read.
-type attributes struct {
-	style, class, href, alt, face, start, value, kind string
-	hidden                                            bool
-}
-
-func (h *htmlReader) attributes(more bool) attributes {
-	var a attributes
-	for more {
-		var k, v []byte
-		k, v, more = h.tokens.TagAttr()
-		var into *string
-		switch string(k) {
-		case "style":
-			into = &a.style
-		case "class":
-			into = &a.class
-		case "href":
-			into = &a.href
-		case "alt":
-			into = &a.alt
-		case "face":
-			into = &a.face
-		case "start":
-			into = &a.start
-		case "value":
-			into = &a.value
-		case "type":
-			into = &a.kind
-		case "hidden":
-			a.hidden = true
-		}
-		if into != nil && *into == "" {
-			*into = string(v)
-		}
-	}
-	return a
 }
 
 // start opens an element.
@@ -185,89 +139,46 @@ func (h *htmlReader) inherit(name string, a attributes) element {
 	case "pre", "textarea", "listing", "xmp", "plaintext":
 		e.pre = true
 	}
-	e.hidden = e.hidden || a.hidden
-	if a.face != "" {
-		e.wingdings = isWingdings(a.face)
+	_, hides := a["hidden"]
+	e.hidden = e.hidden || hides
+	if a["face"] != "" {
+		e.wingdings = isWingdings(a["face"])
 	}
-	h.styled(&e, a.style)
+	h.styled(&e, a["style"])
 	return e
 }
 
-func isWingdings(font string) bool {
-	font = strings.ToLower(strings.Trim(font, ` "'`))
-	return font == "wingdings" || strings.HasPrefix(font, "wingdings,")
-}
-
-// styled applies the style attribute.
-func (h *htmlReader) styled(e *element, style string) {
-	for declaration := range strings.SplitSeq(style, ";") {
-		name, value, ok := strings.Cut(declaration, ":")
-		if !ok {
-			continue
-		}
-		name = strings.ToLower(strings.TrimSpace(name))
-		value = strings.ToLower(strings.TrimSpace(value))
-		value = strings.TrimSpace(strings.TrimSuffix(value, "!important"))
-		switch name {
-		case "display":
-			e.hidden = e.hidden || value == "none"
-		case "mso-hide":
-			e.hidden = e.hidden || value == "all"
-		case "font-size":
-			e.tiny = tiny(value, e.tiny)
-		case "font":
-			for part := range strings.FieldsSeq(value) {
-				if part[0] >= '0' && part[0] <= '9' {
-					size, _, _ := strings.Cut(part, "/")
-					e.tiny = tiny(size, e.tiny)
-					break
-				}
-			}
-		case "font-family":
-			e.wingdings = isWingdings(value)
-		case "white-space":
-			e.pre = value == "pre" || value == "pre-wrap" || value == "pre-line" || value == "break-spaces"
-		}
+// replaced lays out what an element without content shows.
+func (h *htmlReader) replaced(name string, a attributes) {
+	switch name {
+	case "br":
+		h.flow.lineBreak()
+	case "img":
+		h.text(picture(a))
+	case "emoji": // of Teams
+		h.text(a["alt"])
+	case "w:sym": // of Word
+		h.text(symbol(a))
+	case "input":
+		h.text(control(a))
+		h.flow.space = true
+	case "area":
+		l := element{href: target(a["href"]), begins: len(h.flow.b)}
+		h.text(a["alt"])
+		h.link(&l)
 	}
-}
-
-// tiny reports whether text of a font size is too small to be seen at all. A relative size of nothing is nothing.
-//
-// QUIRK: layouts set the size of what holds their columns to zero and give it back in the columns, so that a size of
-// zero hides text and not elements.
-func tiny(size string, within bool) bool {
-	end := strings.IndexFunc(size, func(r rune) bool { return (r < '0' || r > '9') && r != '.' })
-	if end < 0 {
-		end = len(size)
-	}
-	n, err := strconv.ParseFloat(size[:end], 64)
-	switch {
-	case err != nil:
-		return within && (size == "inherit" || size == "smaller" || size == "larger" || size == "")
-	case n == 0:
-		return true
-	case strings.HasPrefix(size[end:], "em"), strings.HasPrefix(size[end:], "%"):
-		return within
-	}
-	return false
 }
 
 // begin does what the start of an element that is seen does to the text.
 func (h *htmlReader) begin(e *element, a attributes) {
+	h.replaced(e.name, a)
 	f := h.flow
 	switch e.name {
-	case "br":
-		f.lineBreak()
-	case "img":
-		h.text(a.alt)
 	case "a":
-		e.href, e.begins = target(a.href), len(f.b)
+		e.href, e.begins = target(a["href"]), len(f.b)
 	case "ol":
 		f.block()
-		e.list = &list{ordered: true, style: a.kind, next: 1}
-		if n, err := strconv.Atoi(strings.TrimSpace(a.start)); err == nil {
-			e.list.next = n
-		}
+		e.list = newList(a, f)
 		f.flat++
 		h.lists = append(h.lists, e.list)
 	case "ul":
@@ -282,7 +193,8 @@ func (h *htmlReader) begin(e *element, a attributes) {
 	case "tr":
 		f.endRow()
 	case "td", "th":
-		if h.cells < maxCells && len(h.open) < maxElements {
+		within := h.count["table"] > 0 || h.count["tr"] > 0
+		if within && h.cells < maxCells && len(h.open) < maxElements {
 			h.cells++
 			e.outer, h.flow = f, &flow{}
 		} else {
@@ -293,52 +205,8 @@ func (h *htmlReader) begin(e *element, a attributes) {
 			f.block()
 		}
 	}
-	if e.name == "p" && strings.HasPrefix(a.class, "MsoListParagraph") {
-		e.word, h.paragraph = true, true
-	}
-}
-
-func (h *htmlReader) item(a attributes) {
-	if len(h.lists) == 0 || !h.lists[len(h.lists)-1].ordered {
-		h.flow.mark("-")
-		return
-	}
-	l := h.lists[len(h.lists)-1]
-	if n, err := strconv.Atoi(strings.TrimSpace(a.value)); err == nil {
-		l.next = n
-	}
-	h.flow.mark(number(l.next, l.style) + ".")
-	l.next++
-}
-
-// number writes an item's number in its list's style: digits, letters, or Roman.
-func number(n int, style string) string {
-	s := ""
-	switch {
-	case n < 1 || n > 3999:
-	case style == "a" || style == "A":
-		for m := n; m > 0; m = (m - 1) / 26 {
-			s = string(rune('a'+(m-1)%26)) + s
-		}
-	case style == "i" || style == "I":
-		for _, r := range []struct {
-			value int
-			text  string
-		}{
-			{1000, "m"}, {900, "cm"}, {500, "d"}, {400, "cd"}, {100, "c"}, {90, "xc"}, {50, "l"}, {40, "xl"}, {10, "x"}, {9, "ix"}, {5, "v"}, {4, "iv"}, {1, "i"},
-		} {
-			for ; n >= r.value; n -= r.value {
-				s += r.text
-			}
-		}
-	}
-	switch {
-	case s == "":
-		return strconv.Itoa(n)
-	case style == "A" || style == "I":
-		return strings.ToUpper(s)
-	}
-	return s
+	e.word = e.name != "li" && isBlock(e.name) && (e.word || strings.HasPrefix(a["class"], "MsoListParagraph"))
+	h.paragraph = h.paragraph || e.word
 }
 
 // end closes an element, if one of that name is open in reach. A table's cell is a border that only the end of the table's
@@ -425,6 +293,7 @@ func (h *htmlReader) leave(e *element) {
 		h.lists = h.lists[:len(h.lists)-1]
 		if f.marker = false; e.list.ordered {
 			f.flat--
+			e.list.end()
 		}
 		f.block()
 	case e.name == "a":
@@ -443,54 +312,6 @@ func (h *htmlReader) leave(e *element) {
 	}
 }
 
-// link appends a link's target to its text, unless the text is the target.
-func (h *htmlReader) link(e *element) {
-	f := h.flow
-	if e.href == "" || e.begins > len(f.b) {
-		return
-	}
-	text := strings.TrimSpace(string(f.b[e.begins:]))
-	switch {
-	case bareLink(text) == bareLink(e.href):
-		return
-	case text == "":
-		f.word("<" + e.href + ">")
-		return
-	}
-	breaks := f.breaks // a heading within a link has ended its line before the link does
-	f.space, f.breaks = true, 0
-	f.word("<" + e.href + ">")
-	f.breaks = breaks
-}
-
-// target is where a link leads, or nothing for one that leads nowhere outside the message.
-func target(href string) string {
-	href = strings.Map(func(r rune) rune {
-		if r <= ' ' || invisible(r) || r == '<' || r == '>' {
-			return -1
-		}
-		return r
-	}, href)
-	scheme, rest, ok := strings.Cut(href, ":")
-	if !ok || rest == "" {
-		return ""
-	}
-	switch strings.ToLower(scheme) {
-	case "cid", "mid", "data", "javascript", "vbscript", "about":
-		return ""
-	}
-	return href
-}
-
-// bareLink is a link without what people leave out when they write one.
-func bareLink(s string) string {
-	s = strings.ToLower(s)
-	for _, scheme := range []string{"mailto:", "https://", "http://", "tel:"} {
-		s = strings.TrimPrefix(s, scheme)
-	}
-	return strings.TrimSuffix(s, "/")
-}
-
 // text lays out text, where it is seen.
 func (h *htmlReader) text(s string) {
 	e := h.top()
@@ -504,11 +325,12 @@ func (h *htmlReader) text(s string) {
 			return // white space between a table's parts
 		}
 		h.flow.endRow()
-	case e.wingdings:
-		s = wingdings.Replace(s)
 	}
 	if !blank {
 		s = h.listParagraph(s)
+	}
+	if e.wingdings {
+		s = pictured(s)
 	}
 	if e.pre && !blank {
 		h.flow.preformatted(s)
@@ -520,57 +342,6 @@ func (h *htmlReader) text(s string) {
 		}
 	}
 	h.flow.write(s)
-}
-
-// wingdings are the characters that Outlook makes of ":-)" and "-->", set in a font in which they are pictures.
-var wingdings = strings.NewReplacer("J", "☺", "K", "😐", "L", "☹", "à", "→", "ß", "←", "ó", "↔", "è", "➔", "ü", "✓", "û", "✗")
-
-// listParagraph joins Word's numbered paragraphs to one line, as an ordered list is: Outlook writes lists as paragraphs
-// that begin with their number as text. A bullet, which is a letter of some picture font, becomes a hyphen.
-func (h *htmlReader) listParagraph(s string) string {
-	if !h.paragraph {
-		if h.flow.breaks > 0 {
-			h.numbered = false // a line of another sort
-		}
-		return s
-	}
-	h.paragraph = false
-	first := strings.TrimFunc(s, func(r rune) bool { return isBlank(r) || r == 0xA0 })
-	if i := strings.IndexFunc(first, func(r rune) bool { return isBlank(r) || r == 0xA0 }); i >= 0 {
-		first = first[:i]
-	}
-	if isNumber(first) {
-		if h.numbered && len(h.flow.b) > 0 {
-			h.flow.breaks, h.flow.space = 0, true
-		}
-		h.numbered = true
-		return s
-	}
-	h.numbered = false
-	switch first {
-	case "·", "•", "§", "o", "Ø", "ü", "v", "✓", "\uF0B7", "\uF0A7":
-		return strings.Replace(s, first, "-", 1)
-	}
-	return s
-}
-
-// isNumber reports whether a word numbers a paragraph: "1.", "12)", "a.", "iv)", "2.1.".
-func isNumber(s string) bool {
-	if len(s) < 2 || len(s) > 8 || s[len(s)-1] != '.' && s[len(s)-1] != ')' {
-		return false
-	}
-	digits, letters := 0, 0
-	for _, c := range s[:len(s)-1] {
-		switch {
-		case c >= '0' && c <= '9':
-			digits++
-		case c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z':
-			letters++
-		case c != '.' && c != '(':
-			return false
-		}
-	}
-	return digits > 0 && letters == 0 || digits == 0 && letters > 0 && letters <= 4
 }
 
 func isVoid(name string) bool {

@@ -25,7 +25,8 @@ func TestHTMLBecomesPlainText(t *testing.T) {
 		{"a hidden element that is not closed ends with what it is in", "<table><tr><td><span style='display:none'>x</td><td>b</td></tr></table>", "b"},
 		{"text of no size", "<span style='font-size:0px'>a</span><span style='font-size:0.5em'>b</span>", "b"},
 		{"a size within no size", "<div style='font-size:0'>a<span style='font-size:13px'>b</span><span style='font-size:120%'>c</span></div>", "b"},
-		{"preheader filler", "a&#847;&zwnj;&#8203;&shy;&#65279;b", "a\u200Cb"},
+		{"preheader filler", "a&#847;&zwnj;&#8203;&shy;&#65279;b", "ab"},
+		{"joiners that join", "\u0645\u06CC&zwnj;\u062E \U0001F468&zwj;\U0001F469 pass&zwnj;word", "\u0645\u06CC\u200C\u062E \U0001F468\u200D\U0001F469 password"},
 		{"a link keeps its target", `see <a href="https://a.example/x?y=1&amp;z=2">here</a>.`, "see here <https://a.example/x?y=1&z=2>."},
 		{"a link that is its text", `<a href="https://A.example/">a.example</a> <a href="mailto:a@a.example">a@a.example</a>`, "a.example a@a.example"},
 		{"links to nowhere", `<a href="#x">a</a> <a href="javascript:x()">b</a> <a href="cid:x">c</a> <a>d</a> <a href="/x">e</a>`, "a b c d e"},
@@ -82,6 +83,7 @@ func TestHostileHTMLIsReadInLinearTime(t *testing.T) {
 }
 
 func FuzzHTML(f *testing.F) {
+	seedHTML(f)
 	for _, s := range []string{
 		"<p>a<br>b</p>", "<table><tr><td>a<td><ol><li>b</table>c", "<a href=x:y><table><td></a>b", "<ol type=i start=-5><li value=9999999999>a",
 		"<p class=MsoListParagraph>1. a<p class=MsoListParagraph>2. b", "<div style='font:0/0 a;display:none'>a</div>", "<plaintext>a<b>",

@@ -13,6 +13,8 @@ type text struct {
 	p                       *parser
 	parent                  *node
 	kind, encoding, charset string
+	flowed, delSp           bool
+	inFile                  bool // a file in uuencode is being read
 
 	raw []byte
 	any bool // a line was begun
@@ -32,6 +34,9 @@ func rawFactor(encoding string) int {
 }
 
 func (t *text) line(l piece) {
+	if t.within(&l) {
+		return
+	}
 	if l.begins && t.any {
 		t.add([]byte{'\n'})
 	}
@@ -73,7 +78,7 @@ func (t *text) end() {
 	if kind == htmlText {
 		t.p.showsImages(source)
 	}
-	t.p.grow(t.parent, &node{kind: kind, source: source})
+	t.p.grow(t.parent, &node{kind: kind, source: source, flowed: t.flowed, delSp: t.delSp})
 }
 
 func looksLikeHTML(b []byte) bool {
@@ -106,38 +111,6 @@ func (p *parser) showsImages(source string) {
 	}
 }
 
-// calendar reads of an invitation what kind of message it makes of the mail. Its content is not text of the message.
-type calendar struct {
-	p        *parser
-	encoding string
-	raw      []byte
-}
-
-func (c *calendar) line(l piece) {
-	if len(c.raw)+len(l.text) < maxCalendar {
-		c.raw = append(append(c.raw, l.text...), '\n')
-	}
-}
-
-func (c *calendar) end() {
-	raw, _ := decodeTransfer(c.raw, c.encoding)
-	c.raw = nil
-	raw = bytes.ReplaceAll(raw, []byte("\r\n"), []byte("\n"))
-	for line := range bytes.Lines(bytes.ReplaceAll(raw, []byte("\n "), nil)) { // unfolded: RFC 5545, 3.1
-		line = bytes.ToUpper(bytes.TrimRight(line[:min(len(line), 4*maxName)], "\r\n"))
-		if value, ok := bytes.CutPrefix(line, []byte("METHOD:")); ok && c.p.method == "" {
-			c.p.method = string(value)
-		}
-		if i := bytes.Index(line, []byte("PARTSTAT=")); i >= 0 && c.p.answer == "" {
-			answer := line[i+len("PARTSTAT="):]
-			if n := bytes.IndexAny(answer, ";:"); n >= 0 {
-				answer = answer[:n]
-			}
-			c.p.answer = string(answer)
-		}
-	}
-}
-
 // deliveryStatus reads of a report what became of the message that it reports on (RFC 3464, 2.3.3).
 type deliveryStatus struct{ p *parser }
 
@@ -165,7 +138,7 @@ var extensions = map[string]string{
 	"image/tiff": ".tif", "image/webp": ".webp", "image/heic": ".heic", "video/mp4": ".mp4", "video/quicktime": ".mov",
 	"message/rfc822": ".eml", "message/global": ".eml", "message/delivery-status": ".txt", "message/disposition-notification": ".txt",
 	"text/calendar": ".ics", "text/csv": ".csv", "text/html": ".html", "text/plain": ".txt", "text/rfc822-headers": ".txt",
-	"text/vcard": ".vcf", "text/x-vcard": ".vcf", "text/xml": ".xml",
+	"text/vcard": ".vcf", "text/x-vcard": ".vcf", "text/xml": ".xml", "text/rtf": ".rtf", "message/feedback-report": ".txt",
 }
 
 // unnamed is the name of the number-th attachment when it has none, "attachment-2.pdf".

@@ -13,7 +13,9 @@ const lineBuffer = 64 << 10
 // A piece is a line without its end, or a part of one that is longer than the buffer. Its bytes hold until the next call.
 type piece struct {
 	text   []byte
-	begins bool // it begins a line
+	begins bool  // it begins a line
+	at     int64 // where it begins, in bytes from the message's beginning
+	gap    int   // bytes of the line's end before it
 }
 
 // lines cuts a message into lines. They end in CRLF or LF, or in CR where the message's beginning has no LF at all: a CR
@@ -23,6 +25,8 @@ type lines struct {
 	end   byte
 	begun bool // the next piece continues a line
 	held  *piece
+	read  int64 // bytes before the next piece, one that is held not considered
+	gap   int   // bytes of the last line's end
 	err   error // the reader's own
 }
 
@@ -33,7 +37,8 @@ func newLines(r io.Reader) *lines {
 		l.end = '\r'
 	}
 	if bytes.HasPrefix(head, utf8BOM) {
-		_, _ = l.r.Discard(len(utf8BOM)) // is buffered
+		n, _ := l.r.Discard(len(utf8BOM)) // is buffered
+		l.read = int64(n)
 	}
 	return l
 }
@@ -53,13 +58,26 @@ func (l *lines) next() (piece, bool) {
 	if len(text) == 0 {
 		return piece{}, false
 	}
-	p := piece{text, !l.begun}
+	p := piece{text, !l.begun, l.read, l.gap}
+	l.read, l.gap = l.read+int64(len(text)), 0
 	l.begun = errors.Is(err, bufio.ErrBufferFull)
 	if !l.begun {
 		p.text = bytes.TrimSuffix(p.text, []byte{l.end})
 		p.text = bytes.TrimRight(p.text, "\r") // twice converted line ends have two
+		l.gap = 1
+		if bytes.HasSuffix(text, []byte("\r\n")) {
+			l.gap = 2
+		}
 	}
 	return p, true
+}
+
+// offset is where the next piece begins.
+func (l *lines) offset() int64 {
+	if l.held != nil {
+		return l.held.at
+	}
+	return l.read
 }
 
 // hold gives a piece back: it is the next one again.

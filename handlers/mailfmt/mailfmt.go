@@ -30,10 +30,13 @@ const (
 	TooManyParts      = "TooManyParts"      // what follows part maxParts was passed by
 	UnknownEncoding   = "UnknownEncoding"   // a text's transfer encoding is unknown; it was taken as it is
 	BrokenBase64      = "BrokenBase64"      // a text's base64 holds what is no base64, or ends within a group
+	BrokenUuencode    = "BrokenUuencode"    // an attachment's uuencode has lines that are none
 	UnknownCharset    = "UnknownCharset"    // a text's charset is unknown; UTF-8 was taken, or else windows-1252
 	WrongCharset      = "WrongCharset"      // a text is not in the charset that it declares, or that is usual undeclared
 	Mislabelled       = "Mislabelled"       // a part's content is not of its type
 	TextTooLarge      = "TextTooLarge"      // the text was cut
+	BrokenCalendar    = "BrokenCalendar"    // a meeting's calendar is damaged, or has no meeting; what can be read counts
+	UnknownZone       = "UnknownZone"       // a meeting's times are in no zone, or in an unknown one; UTC was taken
 	Encrypted         = "Encrypted"         // the content is encrypted, or wrapped in a signature, and was not read
 	Unreadable        = "Unreadable"        // reading broke off for a fault of the reader itself
 )
@@ -46,7 +49,7 @@ const (
 	maxPartHeader = 64 << 10 // bytes kept of a part's header
 	maxPartText   = 8 << 20  // bytes of one text, decoded
 	maxText       = 16 << 20 // bytes of all texts, decoded
-	maxCalendar   = 1 << 20  // bytes of an invitation
+	maxCalendar   = 1 << 20  // bytes of a meeting's calendar
 	maxName       = 1 << 10  // bytes of an attachment's name
 )
 
@@ -64,6 +67,7 @@ type Mail struct {
 	From, To, CC, BCC, ReplyTo []string
 	FromAddress                string   // the bare address of the first author
 	Authors                    []string // who wrote it: From and Sender, each once
+	Addresses                  []string // the bare addresses in From, To, CC and BCC, each once
 	Recipients                 int      // unique addresses over To, CC and BCC, in whatever case
 
 	Subject           string
@@ -82,6 +86,8 @@ type Mail struct {
 	Encrypted                         bool
 	Sent                              time.Time // UTC; zero where there is no date
 
+	Meeting *Meeting // nil: the message is about none
+
 	Attachments []Attachment
 	Body        string // lines end in CRLF
 	TextStatus  string
@@ -93,10 +99,21 @@ type Mail struct {
 
 // An Attachment is a part of a message that is not its text.
 type Attachment struct {
-	Name     string // never empty: an unnamed one is called by its number and type, an attached message by its subject
-	Type     string // as declared, lower case, "application/pdf"
-	Embedded bool   // an image that the HTML text shows in its place
+	Name string // never empty: an unnamed one is called by its number and type, an attached message by its subject
+	Type string // as declared, lower case, "application/pdf"
+	// Embedded: an image that the HTML text shows in its place, or a part without a file name that is not said to be an
+	// attachment and that nobody wrote (no message, no text). The setting embeddedFileBehavior decides about it.
+	Embedded  bool
+	Encrypted bool
+
+	Charset  string // of a text, as declared
+	Encoding string // transfer encoding of its content, which is
+	Offset   int64  // the message's bytes from here on,
+	Length   int64  // so many of them
 }
+
+// Message reports whether the attachment is a message itself, which may have attachments of its own.
+func (a *Attachment) Message() bool { return isMessage(a.Type) }
 
 // Read reads a message to its end. Equal bytes give equal results. The only error is the reader's own.
 func Read(r io.Reader) (Mail, error) {

@@ -2,6 +2,7 @@ package mailfmt
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -55,13 +56,52 @@ func TestMailsReadAsTheirGoldenFilesSay(t *testing.T) {
 			m := read(t, string(data))
 			golden(t, stem+".txt", textOf(t, m))
 			m.Body = ""
-			fields, err := json.MarshalIndent(m, "", "  ")
+			family := familyOf(t, m, data)
+			m.Attachments = nil
+			fields, err := json.MarshalIndent(struct {
+				Mail
+				Meeting     *Meeting `json:",omitempty"`
+				Attachments []member `json:",omitempty"`
+			}{m, m.Meeting, family}, "", "  ")
 			if err != nil {
 				t.Fatal(err)
 			}
 			golden(t, stem+".json", string(fields)+"\n")
 		})
 	}
+}
+
+// A member of a family as golden files have it: an attachment, with its content's size and hash in place of where it is.
+type member struct {
+	Name, Type, Charset, Encoding string
+	Embedded, Encrypted           bool
+	Size                          int
+	SHA256                        string
+	Defect                        string   `json:",omitempty"`
+	Subject                       string   `json:",omitempty"` // of an attached message
+	Attachments                   []member `json:",omitempty"`
+}
+
+func familyOf(t testing.TB, m Mail, message []byte) []member {
+	t.Helper()
+	var all []member
+	for _, a := range m.Attachments {
+		c := a.Content(bytes.NewReader(message))
+		content, err := io.ReadAll(c)
+		if err != nil {
+			t.Fatalf("read content: %v", err)
+		}
+		k := member{
+			Name: a.Name, Type: a.Type, Charset: a.Charset, Encoding: a.Encoding, Embedded: a.Embedded, Encrypted: a.Encrypted,
+			Size: len(content), SHA256: fmt.Sprintf("%x", sha256.Sum256(content)), Defect: c.Defect(),
+		}
+		if a.Message() {
+			within := read(t, string(content))
+			k.Subject, k.Attachments = within.Subject, familyOf(t, within, content)
+		}
+		all = append(all, k)
+	}
+	return all
 }
 
 func golden(t *testing.T, file, got string) {

@@ -18,26 +18,30 @@ type parser struct {
 	leaf       leaf           // what takes the lines; nil: they are passed by
 	root       *node          // nil: the message has no text
 	parts      int            // begun so far
+	begins     int64          // where the content of the part being read begins
+	ends       int64          // where the piece before the one being read ends
+	listed     int            // the attachment being read; noAttachment: none
 	room       int            // bytes of text that may still be held
+	compared   int            // bytes of versions of a text that were compared
 
 	ids   []string        // the attachments' content ids; empty for one that cannot be embedded
 	shown map[string]bool // content ids that HTML shows
 	cut   bool            // a text was cut
 
-	method string // of an invitation, its response or cancellation: REQUEST, REPLY, CANCEL
-	answer string // of a response to an invitation: ACCEPTED, DECLINED, TENTATIVE
-	status string // of a delivery: failed, delivered, delayed …
-	label  string // the charset of the first text that declares one
-	kind   string // the message's own type, "multipart/signed"
-	params map[string]string
+	invited invitation
+	status  string // of a delivery: failed, delivered, delayed …
+	label   string // the charset of the first text that declares one
+	kind    string // the message's own type, "multipart/signed"
+	params  map[string]string
 }
 
 // A node is a part that can have text: a multipart, or a text.
 type node struct {
 	kind     string // "text/plain", "text/html", "multipart/alternative" …
 	children []*node
-	source   string  // of a text, in UTF-8, as it came
-	plain    *string // of a text, when it was converted
+	source   string // of a text, in UTF-8, as it came
+	flowed   bool   // its lines are broken as RFC 3676 has it
+	delSp    bool   // and the blank where they are goes
 }
 
 // A frame is an open multipart.
@@ -55,10 +59,15 @@ type leaf interface {
 	end()
 }
 
-const noFrame = -1
+const (
+	noFrame      = -1
+	noAttachment = -1
+)
 
 func newParser(lines *lines, m *Mail) *parser {
-	return &parser{lines: lines, mail: m, boundaries: map[string]int{}, shown: map[string]bool{}, room: maxText}
+	return &parser{
+		lines: lines, mail: m, boundaries: map[string]int{}, shown: map[string]bool{}, room: maxText, listed: noAttachment,
+	}
 }
 
 // structure goes through the message once, line by line.
@@ -70,6 +79,7 @@ func (p *parser) structure() {
 		if !ok {
 			break
 		}
+		p.ends = l.at - int64(l.gap) // the line end before a delimiter belongs to it: RFC 2046, 5.1.1
 		if l.begins && bytes.HasPrefix(l.text, dashes) && p.delimiter(&l) {
 			continue
 		}
@@ -77,6 +87,7 @@ func (p *parser) structure() {
 			p.leaf.line(l)
 		}
 	}
+	p.ends = p.lines.offset()
 	p.close(noFrame)
 }
 
@@ -187,6 +198,11 @@ func (p *parser) close(i int) {
 		p.leaf.end()
 		p.leaf = nil
 	}
+	if p.listed != noAttachment {
+		a := &p.mail.Attachments[p.listed]
+		a.Length = max(p.ends-a.Offset, 0)
+		p.listed = noAttachment
+	}
 	for last := len(p.frames) - 1; last > i; last-- {
 		if !p.frames[last].ended {
 			p.mail.defect(MissingBoundary)
@@ -202,6 +218,7 @@ func (p *parser) part(h header, parent *node) {
 		p.mail.defect(TooManyParts)
 		return
 	}
+	p.begins = p.lines.offset()
 	kind, params := p.contentType(h, parent)
 	if parent == nil {
 		p.kind, p.params = kind, params
@@ -262,26 +279,34 @@ func (p *parser) single(h header, kind string, params map[string]string, parent 
 	whole := parent == nil // the message itself, or one of its faces
 	switch {
 	case isText(kind, whole) && disposition != "attachment" && (name == "" || whole || alternative):
-		p.leaf = &text{p: p, parent: parent, kind: kind, encoding: encoding, charset: params["charset"]}
+		p.leaf = &text{p: p, parent: parent, kind: kind, encoding: encoding, charset: params["charset"],
+			flowed: strings.EqualFold(params["format"], "flowed"), delSp: strings.EqualFold(params["delsp"], "yes")}
 		return
 	case isCalendar(kind):
-		p.leaf = &calendar{p: p, encoding: encoding}
-		if p.method == "" {
-			p.method = strings.ToUpper(params["method"])
-		}
-		if whole || alternative {
+		isFace := (whole || alternative) && !p.invited.isFace && (disposition != "attachment" || params["method"] != "")
+		p.calendar(isFace, encoding, params)
+		if isFace {
 			return
 		}
-	case alternative && name == "" && strings.HasPrefix(kind, "text/"): // one more face of the same text
+	case alternative && (kind == "text/x-amp-html" || kind == "text/watch-html"): // programs of few kinds show these
+		p.leaf = &text{p: p, parent: parent, kind: htmlText, encoding: encoding, charset: params["charset"]}
 		return
 	case kind == "message/delivery-status":
 		p.leaf = &deliveryStatus{p}
 	case name == "" && isMessage(kind) && (encoding == "" || encoding == "7bit" || encoding == "8bit" || encoding == "binary"):
 		name = p.subjectWithin()
+	case name == "" && (kind == "application/ms-tnef" || kind == "application/vnd.ms-tnef"):
+		name = "winmail.dat" // as it is known, and holds what people wrote
 	}
+	unsaid := name == "" && !whole && disposition != "attachment" && !strings.HasPrefix(kind, "message/") && !strings.HasPrefix(kind, "text/")
 	p.attach(h, kind, name)
+	a := &p.mail.Attachments[p.listed]
+	if parent != nil && parent.kind == "multipart/encrypted" { // RFC 1847, 2.2
+		a.Encrypted = true
+	}
+	a.Embedded, a.Charset = unsaid, shorten(params["charset"], maxName)
 	if id := contentID(h.get("content-id")); id != "" && strings.HasPrefix(kind, "image/") && disposition != "attachment" {
-		p.ids[len(p.ids)-1] = id
+		p.ids[p.listed] = id
 	}
 }
 
@@ -307,16 +332,20 @@ func isMessage(kind string) bool { return kind == "message/rfc822" || kind == "m
 // contentID is a Content-ID without its angle brackets.
 func contentID(value string) string { return strings.Trim(oneLine(literal(value)), "<> ") }
 
-// attach lists an attachment. Its bytes are passed by.
+// attach lists an attachment. Its bytes are passed by; where they are is noted.
 func (p *parser) attach(h header, kind, name string) {
 	if name == "" {
 		name = unnamed(len(p.mail.Attachments)+1, kind)
 	}
-	if isEncrypted(kind, h) {
+	encrypted := isEncrypted(kind, h)
+	if encrypted {
 		p.mail.Encrypted = true
 		p.mail.defect(Encrypted)
 	}
-	p.mail.Attachments = append(p.mail.Attachments, Attachment{Name: name, Type: kind})
+	p.listed = len(p.mail.Attachments)
+	p.mail.Attachments = append(p.mail.Attachments, Attachment{
+		Name: name, Type: kind, Encrypted: encrypted, Encoding: encodingName(h.get("content-transfer-encoding")), Offset: p.begins,
+	})
 	p.ids = append(p.ids, "")
 }
 
@@ -348,6 +377,8 @@ func (p *parser) subjectWithin() string {
 // markEmbedded tells the images that HTML shows from the attachments, when all parts have been seen.
 func (p *parser) markEmbedded() {
 	for i, id := range p.ids {
-		p.mail.Attachments[i].Embedded = id != "" && p.shown[id]
+		if id != "" && p.shown[id] {
+			p.mail.Attachments[i].Embedded = true
+		}
 	}
 }

@@ -9,7 +9,8 @@ import (
 )
 
 // Text reads the message's text: a header block of the lines that are not empty, an empty line, and the body, in UTF-8 with
-// a byte order mark; lines end in CRLF. It makes no copy of the body.
+// a byte order mark; lines end in CRLF. A meeting's placeholder and an empty line stand before the body. It makes no copy of
+// the body.
 func (m *Mail) Text() io.Reader {
 	var b bytes.Buffer
 	b.Write(utf8BOM)
@@ -23,6 +24,7 @@ func (m *Mail) Text() io.Reader {
 		writeField(&b, f.name, f.values)
 	}
 	b.WriteString(crlf)
+	m.writePlaceholder(&b)
 	return io.MultiReader(&b, strings.NewReader(m.Body))
 }
 
@@ -62,8 +64,9 @@ func (p *parser) text() {
 		if p.root.has(htmlText) {
 			m.Format = "HTML"
 		}
-		body = trimLines(p.root.body())
+		body = trimLines(p.body(p.root))
 	}
+	body = p.withInvitation(body)
 	if len(body) > maxText {
 		body, p.cut = shorten(body, maxText), true
 		m.defect(TextTooLarge)
@@ -73,7 +76,7 @@ func (p *parser) text() {
 	case p.cut:
 		body += "\n" + cutNote
 		m.TextStatus = TooLarge
-	case body == "":
+	case body == "" && m.Meeting == nil:
 		m.TextStatus = Empty
 	}
 	if body != "" {
@@ -92,72 +95,40 @@ func (n *node) has(kind string) bool {
 }
 
 // body is a part's text; lines end in LF.
-func (n *node) body() string {
+func (p *parser) body(n *node) string {
 	if n.kind == "multipart/alternative" {
-		return n.choose()
+		return p.versions(n)
 	}
 	if n.children == nil {
 		return n.single()
 	}
 	var texts []string
 	for _, c := range n.children {
-		if t := trimLines(c.body()); t != "" {
+		if t := trimLines(p.body(c)); t != "" {
 			texts = append(texts, t)
 		}
 	}
 	return strings.Join(texts, "\n\n")
 }
 
-// single is the text of a part that is one. It is kept: choosing between alternatives asks twice.
+// single is the text of a part that is one. It is asked for once: what it was made of is let go.
 func (n *node) single() string {
-	if n.plain == nil {
-		t := ""
-		switch n.kind {
-		case htmlText, "text/enriched", "text/richtext": // the latter's tags are taken for HTML's, which they resemble
-			t = htmlToText(n.source)
-		default:
-			t = cleanLines(n.source)
-		}
-		n.source, n.plain = "", &t
+	source := n.source
+	n.source = ""
+	switch n.kind {
+	case htmlText:
+		return htmlToText(source)
+	case "text/enriched", "text/richtext":
+		return htmlToText(enrichedToHTML(source, n.kind == "text/richtext"))
 	}
-	return *n.plain
-}
-
-// choose takes of several faces of one text the plain one, which its writer's program made and which needs no conversion,
-// unless it says nothing or is a mere stub ("your program cannot show this message") beside what the other says.
-func (n *node) choose() string {
-	var plain, rich *node
-	for _, c := range n.children {
-		switch {
-		case c.has(htmlText):
-			rich = c // the last is the richest: RFC 2046, 5.1.4
-		case plain == nil && c.has(plainText):
-			plain = c
-		case plain == nil && rich == nil:
-			rich = c
-		}
-	}
-	switch {
-	case plain == nil && rich == nil:
-		return ""
-	case rich == nil:
-		return plain.body()
-	case plain == nil:
-		return rich.body()
-	}
-	text := plain.body()
-	if stub := strings.TrimSpace(text); len(stub) < stubBytes {
-		if full := rich.body(); stub == "" || len(full) > 2*len(stub) {
-			return full
-		}
+	text := cleanLines(source)
+	if n.flowed {
+		text = unflow(text, n.delSp)
 	}
 	return text
 }
 
-// stubBytes is the length below which a plain text is suspected of saying less than the HTML beside it.
-const stubBytes = 300
-
-// cleanLines gives every line break as LF, and takes out what is no text: NUL and other control characters.
+// cleanLines gives every line break as LF, and takes out what is no text: control characters, and what is not seen.
 func cleanLines(s string) string {
 	var b strings.Builder
 	b.Grow(len(s))
@@ -174,15 +145,15 @@ func cleanLines(s string) string {
 		case r == '\n' && before == '\r': // CRLF is one break
 		case r == '\n', r == '\r', r == 0x2028, r == 0x2029, r == 0x85:
 			b.WriteByte('\n')
-		case r == '\t', r >= 0x20 && r < 0x7F, r > 0x9F && r != 0xFEFF:
+		case r == '\t', r >= 0x20 && !invisible(r):
 			b.WriteRune(r)
-		case r == 0, r == 0xFEFF:
+		case r == 0, r > 0x9F:
 		default:
 			b.WriteByte(' ')
 		}
 		before = r
 	}
-	return b.String()
+	return unjoin(b.String())
 }
 
 // ordinary is how many characters of visible ASCII, and blanks, s begins with.

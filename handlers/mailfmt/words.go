@@ -83,6 +83,9 @@ func word(s string) (encodedWord, bool) {
 		return encodedWord{}, false
 	}
 	w := encodedWord{size: at + 2 + end + 2}
+	if n := strings.Index(text[:end], "=?"); n >= 0 { // it is not closed: another begins within it
+		w.size, end = at+2+n, len(strings.TrimRight(text[:n], " \t"))
+	}
 	w.label, _, _ = strings.Cut(label, "*") // a language may follow: RFC 2231, 5
 	switch text = text[:end]; rest[0] {
 	case 'B', 'b':
@@ -131,18 +134,20 @@ func literal(s string) string {
 	return text
 }
 
-// oneLine puts a blank for every control character and line break.
+// oneLine puts a blank for every control character and line break, and takes out what is not seen.
 func oneLine(s string) string {
 	s = strings.Map(func(r rune) rune {
 		switch {
-		case r == 0, r == 0xFEFF:
+		case r == 0:
 			return -1
 		case r < 0x20, r >= 0x7F && r <= 0x9F, r == 0x2028, r == 0x2029:
 			return ' '
+		case invisible(r):
+			return -1
 		}
 		return r
 	}, s)
-	return strings.TrimSpace(s)
+	return strings.TrimSpace(unjoin(s))
 }
 
 // shorten cuts s to n bytes between two characters.
