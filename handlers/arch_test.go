@@ -16,10 +16,10 @@ import (
 // through the ledger, test doubles lie beside what they imitate and are in nobody's row.
 func imports() map[string]string {
 	return map[string]string{
-		".": "bury capture chain collect config graph host ledger pack people plan settings spool vault",
+		".": "bury capture chain collect config graph host ledger mailfmt mailfmt/doctext pack people plan settings spool vault",
 
 		"plan":    "capture chain config ledger settings vault",
-		"collect": "capture chain config graph ledger mailfmt pack settings spool vault",
+		"collect": "capture chain config graph ledger mailfmt mailfmt/doctext pack settings spool vault",
 		"people":  "capture config graph ledger settings vault",
 		"bury":    "capture config ledger",
 
@@ -27,14 +27,15 @@ func imports() map[string]string {
 		"config":   "ledger settings vault",
 		"settings": "capture",
 
-		"graph":   "capture",
-		"ledger":  "capture",
-		"mailfmt": "",
-		"pack":    "capture spool",
-		"spool":   "",
-		"vault":   "",
-		"host":    "",
-		"capture": "",
+		"graph":           "capture",
+		"ledger":          "capture",
+		"mailfmt":         "",
+		"mailfmt/doctext": "",
+		"pack":            "capture spool",
+		"spool":           "",
+		"vault":           "",
+		"host":            "",
+		"capture":         "",
 
 		"graph/graphtest":   "capture",
 		"host/hosttest":     "",
