@@ -144,6 +144,7 @@ func (c *Chain) manifest(ctx context.Context, s settings.Source, b ledger.Batch,
 	for _, x := range seals {
 		m.Seals = append(m.Seals, x.ref)
 		m.Totals.Documents += x.seal.Documents
+		m.Totals.Texts = m.Totals.Texts.Plus(x.seal.Texts)
 		if x.seal.Package != nil {
 			m.Totals.Bytes += x.seal.Package.Bytes
 		}
@@ -171,7 +172,7 @@ func (c *Chain) manifest(ctx context.Context, s settings.Source, b ledger.Batch,
 			}
 		}
 	}
-	m.Coverage = append(m.Coverage, archives...)
+	m.Coverage = append(append(m.Coverage, archives...), textless(m.Totals.Texts)...)
 	if n := b.Custodians - len(custodians); n != 0 { // nobody may be missing without a word, whatever went wrong
 		m.Status = capture.CompletedWithErrors
 		m.Coverage = append(m.Coverage, pack.Coverage{
@@ -179,6 +180,25 @@ func (c *Chain) manifest(ctx context.Context, s settings.Source, b ledger.Batch,
 		})
 	}
 	return m, nil
+}
+
+// textless says of how many captured documents not all text can be searched, and why; who looks for words must know it.
+func textless(t pack.TextCounts) []pack.Coverage {
+	var all []pack.Coverage
+	for _, k := range []struct {
+		count       int
+		status, why string
+	}{
+		{t.Failed, "Failed", "they are broken, or reading them broke off"},
+		{t.NotSupported, "NotSupported", "of their kind no text is read"},
+		{t.Protected, "Protected", "a password or encryption keeps them shut"},
+		{t.TooLarge, "TooLarge", "their text was cut"},
+	} {
+		if k.count > 0 {
+			all = append(all, pack.Coverage{Scope: "text: " + k.status, Reason: fmt.Sprintf("documents: %d; %s", k.count, k.why)})
+		}
+	}
+	return all
 }
 
 // archives says of each custodian whose mailbox is known to have an archive beside it that the archive is not covered.
@@ -283,6 +303,9 @@ func coverage(s settings.Source) []pack.Coverage {
 	}
 	if !s.CollectEmail {
 		all = append(all, pack.Coverage{Scope: "email", Reason: "left out by setting collect"})
+	}
+	if !s.ExtractAttachments {
+		all = append(all, pack.Coverage{Scope: "text of attachments", Reason: "left out by setting extractAttachments"})
 	}
 	if !s.Drafts {
 		all = append(all, pack.Coverage{Scope: "drafts", Reason: "left out by setting collectDraftItems"})

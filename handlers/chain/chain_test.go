@@ -40,8 +40,14 @@ func TestAManifestTellsTheWholeBatch(t *testing.T) {
 	if !slices.Equal(got.Seals, seals) {
 		t.Errorf("seals %v, want %v", got.Seals, seals)
 	}
-	if want := (pack.Totals{Custodians: 5, Found: 18, Captured: 12, Excepted: 1, Excluded: 1, Bytes: 400, Documents: 12}); got.Totals != want {
+	want := pack.Totals{Custodians: 5, Found: 18, Captured: 12, Excepted: 1, Excluded: 1, Bytes: 400, Documents: 12}
+	want.Texts = pack.TextCounts{Extracted: 8, Protected: 4}
+	if got.Totals != want {
 		t.Errorf("totals %+v, want %+v", got.Totals, want)
+	}
+	const protected = "documents: 4; a password or encryption keeps them shut"
+	if !slices.Contains(got.Coverage, pack.Coverage{Scope: "text: Protected", Reason: protected}) {
+		t.Errorf("coverage %v does not say that documents are protected", got.Coverage)
 	}
 	var mailboxes []string
 	for _, k := range got.Coverage {

@@ -114,7 +114,8 @@ func custodian(n int, s capture.CustodianStatus, reason string, found, captured,
 	}
 }
 
-// seal lays a part's seal into the evidence. A part has a document for each captured item, in a package of 100 bytes.
+// seal lays a part's seal into the evidence. A part has a document for each captured item, in a package of 100 bytes; one
+// of them is protected.
 func (w *world) seal(batch string, lane, part int, custodians ...pack.SealCustodian) pack.FileSum {
 	w.Helper()
 	s := pack.Seal{Source: source.Name, Batch: batch, Lane: lane, Part: part, Custodians: custodians}
@@ -122,6 +123,7 @@ func (w *world) seal(batch string, lane, part int, custodians ...pack.SealCustod
 		s.Documents += c.Captured
 	}
 	if s.Documents > 0 {
+		s.Texts = pack.TextCounts{Extracted: s.Documents - 1, Protected: 1}
 		s.Package = &pack.Package{Name: s.Name().Stem() + ".zip", Bytes: 100, SHA256: strings.Repeat("b", 64), Entries: 1}
 	}
 	data, err := s.Encode()

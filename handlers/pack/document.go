@@ -15,10 +15,11 @@ type Document struct {
 	Item       capture.Item // an attachment's is that of the item it belongs to
 	Kind       capture.Kind
 	Native     *Entry
-	Text       *Entry // nil: there is none
-	TextStatus string // "Extracted", or why there is no or not all text
-	Parent     int    // index in the family of what the document is attached to; -1: the family's top
-	FileName   string // as the mail names it; "": the native's
+	Text       *Entry   // nil: there is none
+	TextStatus string   // "Extracted", or why there is no or not all text; see TextCounts
+	Parent     int      // index in the family of what the document is attached to; -1: the family's top
+	Monitored  []string // identifiers of monitored individuals whom the family names, beside the custodian
+	FileName   string   // as the mail names it; "": the native's
 	Fields     Fields
 	For        string // the batch that a recovered item was owed to; "": this one
 }
@@ -87,6 +88,8 @@ func check(family []Document) error {
 			return fmt.Errorf("document %d is attached and of kind %s", i, d.Kind)
 		case !strings.HasPrefix(d.Native.Name, NativesFolder):
 			return fmt.Errorf("document %d has its native outside %s", i, NativesFolder)
+		case new(TextCounts).count(d.TextStatus) == nil:
+			return fmt.Errorf("document %d has no text status of the format", i)
 		case d.Text != nil && !strings.HasPrefix(d.Text.Name, TextFolder):
 			return fmt.Errorf("document %d has its text outside %s", i, TextFolder)
 		}

@@ -34,7 +34,7 @@ type ItemRow struct {
 	Offset            int64         `json:"offset"`          // of the native's compressed bytes in the package file
 	CompressedBytes   int64         `json:"compressedBytes"` // a raw Deflate stream
 	Text              string        `json:"text,omitempty"`  // entry of the package
-	TextStatus        string        `json:"textStatus,omitempty"`
+	TextStatus        string        `json:"textStatus"`
 	DocumentHash      string        `json:"documentHash"`
 	MIH               string        `json:"mih,omitempty"`
 	For               string        `json:"for,omitempty"` // the batch that a recovered item was owed to

@@ -91,7 +91,7 @@ var columns = [...]column{
 	{"Extracted Text Size in KB", func(r *record) string { return kilobytes(r.Text) }},
 	{"Other Metadata", func(r *record) string { return r.otherMetadata() }},
 	{"Trace Document Hash", func(r *record) string { return r.documentHash() }},
-	{"Trace Monitored Individuals", func(r *record) string { return list([]string{r.Custodian.Identifier}) }},
+	{"Trace Monitored Individuals", func(r *record) string { return list(append([]string{r.Custodian.Identifier}, r.Monitored...)) }},
 	{"Trace Data Batch", func(r *record) string { return r.batch }},
 	{"Trace Is Extracted", func(r *record) string { return yes(r.Kind == capture.Attachment) }},
 	{"Trace Has Errors", func(r *record) string { return yes(len(r.Fields.Errors) > 0) }},

@@ -104,7 +104,7 @@ func (p packer) email(id string) Document {
 func (p packer) attachment(id string, number, parent int, name string) Document {
 	it := letter(id)
 	return Document{
-		Custodian: anna(), Item: it, Kind: capture.Attachment, Parent: parent, FileName: name, TextStatus: "Unsupported",
+		Custodian: anna(), Item: it, Kind: capture.Attachment, Parent: parent, FileName: name, TextStatus: "NotSupported",
 		Native: p.entry(AttachmentName(anna(), it, number, name), "content of "+name),
 	}
 }

@@ -29,6 +29,7 @@ type Seal struct {
 	ItemsSHA256      string          `json:"itemsSha256"`      // "": there is no such file
 	ExceptionsSHA256 string          `json:"exceptionsSha256"` // "": there is no such file
 	Documents        int             `json:"documents"`        // rows of the items
+	Texts            TextCounts      `json:"texts"`            // of the documents
 	Custodians       []SealCustodian `json:"custodians"`       // by id
 }
 
@@ -113,6 +114,8 @@ type Totals struct {
 	Excluded   int   `json:"excluded"` // custodians
 	Bytes      int64 `json:"bytes"`    // of the packages
 	Documents  int   `json:"documents"`
+
+	Texts TextCounts `json:"texts"` // of the documents
 }
 
 // A FileSum is a file of the batch's folder and its SHA-256.

@@ -159,7 +159,7 @@ func (w *Writer) controlNumber(index int) string {
 
 // put writes an entry and returns where its compressed bytes begin in the package.
 func (w *Writer) put(e *Entry, modified time.Time) (offset int64, err error) {
-	offset, err = w.raw(e, modified, e.data.Open())
+	offset, err = w.raw(e, modified, e.open())
 	if err != nil {
 		return 0, err
 	}

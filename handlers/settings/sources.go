@@ -5,6 +5,14 @@ import (
 	"time"
 )
 
+// What becomes of embedded files, the values of embeddedFileBehavior: images that a text shows in its place, and parts
+// without a name.
+const (
+	EmbeddedImport             = "Import"                     // they are documents like attachments
+	EmbeddedNotFromAttachments = "DoNotImportFromAttachments" // those of the email are, those of attached messages are not
+	EmbeddedNot                = "DoNotImport"                // they are named in Other Metadata alone
+)
+
 // A Source is one data source: a tenant, an app registration, a set of individuals, and how they are collected. The
 // schema has the meanings and ranges; see [Schema].
 type Source struct {
@@ -36,7 +44,7 @@ type Source struct {
 	DiscoverIndividuals  bool
 	IncludeNotLinked     bool
 	DiscoveryIgnoresCase bool
-	EmbeddedFiles        string // Import, DoNotImportFromAttachments or DoNotImport
+	EmbeddedFiles        string // EmbeddedImport, EmbeddedNotFromAttachments or EmbeddedNot
 	ExtractAttachments   bool
 	DeletedItemRetention time.Duration
 	Container            string

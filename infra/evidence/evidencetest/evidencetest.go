@@ -124,7 +124,7 @@ func (b *builder) family(who string, it capture.Item, attachments int, owed stri
 	}}
 	for n := 1; n <= attachments; n++ {
 		d := pack.Document{
-			Custodian: c, Item: it, Kind: capture.Attachment, FileName: Canary + ".txt", For: owed,
+			Custodian: c, Item: it, Kind: capture.Attachment, TextStatus: "NotSupported", FileName: Canary + ".txt", For: owed,
 			Native: b.entry(pack.AttachmentName(c, it, n, Canary+".txt"), strings.Repeat("attached ", n)),
 		}
 		if n > 1 && n == attachments {
@@ -182,7 +182,7 @@ func (b *builder) part(window capture.Window, p portion) pack.Seal {
 		}
 		items := must(pack.EncodeItems(rows))
 		b.tree[p.name.Zip()], b.tree[p.name.Items()] = data.Bytes(), items
-		s.Package, s.ItemsSHA256, s.Documents = &pkg, pack.Sum(items), len(rows)
+		s.Package, s.ItemsSHA256, s.Documents, s.Texts = &pkg, pack.Sum(items), len(rows), pack.CountTexts(rows)
 	}
 	if len(p.excepted) > 0 {
 		data := pack.EncodeExceptions(p.excepted)
@@ -209,6 +209,7 @@ func (b *builder) close(source string, window capture.Window, number int, closed
 	for _, s := range seals {
 		m.Seals = append(m.Seals, pack.FileSum{Name: path.Base(s.Name().Seal()), SHA256: pack.Sum(b.tree[s.Name().Seal()])})
 		m.Totals.Documents += s.Documents
+		m.Totals.Texts = m.Totals.Texts.Plus(s.Texts)
 		if s.Package != nil {
 			m.Totals.Bytes += s.Package.Bytes
 		}

@@ -42,6 +42,9 @@ func (p *part) items(ctx context.Context) {
 	if !p.rowsRead {
 		return
 	}
+	if pack.CountTexts(p.rows) != p.seal.Texts {
+		p.found.add(p.name.Seal(), "its counts of texts are not those of the items")
+	}
 	p.numbers()
 	p.families()
 	p.tally()

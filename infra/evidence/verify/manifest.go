@@ -172,6 +172,7 @@ func (c *check) balance(b *batch, seals []*pack.Seal) {
 	custodians := map[string]account{}
 	for _, s := range seals {
 		sum.Documents += s.Documents
+		sum.Texts = sum.Texts.Plus(s.Texts)
 		if s.Package != nil {
 			sum.Bytes += s.Package.Bytes
 		}
@@ -212,6 +213,9 @@ func (c *check) totals(b *batch, sum pack.Totals) {
 		if t.said != t.sum {
 			c.found.add(b.file(), "totals: %s is %d, and the sum over its seals %d", t.name, t.said, t.sum)
 		}
+	}
+	if said.Texts != sum.Texts {
+		c.found.add(b.file(), "totals: texts are not the sums over its seals")
 	}
 }
 
