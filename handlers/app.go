@@ -70,6 +70,10 @@ func newApp(env settings.Environment, log *slog.Logger, clock graph.Clock) (*app
 	if err != nil {
 		return nil, fmt.Errorf("CHAINMAIL_STATE: %w", err)
 	}
+	texts, err := newTexts()
+	if err != nil {
+		return nil, fmt.Errorf("prepare the reading of attachments: %w", err)
+	}
 	var (
 		now     = clock.Now
 		written = state.Container(configContainer)
@@ -88,7 +92,8 @@ func newApp(env settings.Environment, log *slog.Logger, clock graph.Clock) (*app
 		registry: &people.Registry{Config: inForce, Written: written, Ledger: book, Graph: clients.of, Log: log, Now: now},
 		collector: &collect.Collector{
 			Config: inForce, Ledger: book, State: memory, Evidence: evidence.Container, Chain: sealing, Graph: clients.of,
-			Spool: spool.NewBudget(spoolMemory, spoolDisk, os.TempDir()), Budget: env.RunBudget, Log: log, Now: now,
+			Spool: spool.NewBudget(spoolMemory, spoolDisk, os.TempDir()), Texts: texts, Budget: env.RunBudget, Log: log,
+			Now: now,
 		},
 		burier: &bury.Burier{Config: inForce, Ledger: book, Log: log, Now: now},
 	}, nil

@@ -18,6 +18,7 @@ import (
 	"chainmail/handlers/collect"
 	"chainmail/handlers/graph"
 	"chainmail/handlers/host"
+	"chainmail/handlers/mailfmt/doctext"
 	"chainmail/handlers/people"
 	"chainmail/handlers/plan"
 	"chainmail/handlers/settings"
@@ -36,6 +37,12 @@ const memoryGoal = 160 << 20
 const ownDeadline = 28 * time.Minute
 
 func main() {
+	if doctext.IsWorker(os.Args) {
+		if err := readDocuments(os.Args); err != nil {
+			os.Exit(1) // the handler that started it asks for nothing more
+		}
+		return
+	}
 	// The host never restarts a handler that ended with 0.
 	fmt.Fprintln(os.Stderr, "handler:", run(context.Background(), os.LookupEnv, graph.Clock{Now: time.Now}))
 	os.Exit(1)

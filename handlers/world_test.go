@@ -22,6 +22,7 @@ import (
 	"chainmail/handlers/graph/graphtest"
 	"chainmail/handlers/host/hosttest"
 	"chainmail/handlers/ledger"
+	"chainmail/handlers/mailfmt/doctext"
 	"chainmail/handlers/vault"
 	"chainmail/handlers/vault/storagetest"
 	"chainmail/infra/package/staging"
@@ -37,6 +38,10 @@ const clockSetting = "CHAINMAIL_TEST_CLOCK"
 const rootSetting = "CHAINMAIL_TEST_ROOT"
 
 func TestMain(m *testing.M) {
+	if doctext.IsWorker(os.Args) {
+		main()
+		os.Exit(0)
+	}
 	if os.Getenv(asHandler) == "" {
 		worlds := 3 * runtime.GOMAXPROCS(0) // they wait more than they compute: for processes, storage and retries
 		if err := flag.Set("test.parallel", strconv.Itoa(worlds)); err != nil {

@@ -23,6 +23,7 @@ import (
 	"chainmail/handlers/config"
 	"chainmail/handlers/graph"
 	"chainmail/handlers/ledger"
+	"chainmail/handlers/mailfmt/doctext"
 	"chainmail/handlers/settings"
 	"chainmail/handlers/spool"
 	"chainmail/handlers/vault"
@@ -43,6 +44,7 @@ type Collector struct {
 	Chain    *chain.Chain
 	Graph    func(settings.Source) (*graph.Client, error)
 	Spool    *spool.Budget
+	Texts    *doctext.Extractor
 	Budget   time.Duration // of a run; after it no further item is begun
 	Limits   Limits
 	Log      *slog.Logger
@@ -176,6 +178,9 @@ func (r *run) prepare(ctx context.Context) error {
 	blob := fmt.Sprintf("watch/%s/%s/%05d.json", r.source.Name, r.batch.ID, chunk.Lane)
 	var err error
 	if r.watch, err = openWatch(ctx, r.State, blob, chunk.Deaths); err != nil {
+		return err
+	}
+	if err := r.callRoll(ctx); err != nil {
 		return err
 	}
 	if r.work.Chunk.Value.Pending != "" {

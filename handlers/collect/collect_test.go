@@ -291,7 +291,7 @@ func TestAThrottledMailboxWaitsAndTheOthersAreCollected(t *testing.T) {
 			if s := w.row().Status; s != capture.PendingRetry {
 				t.Errorf("the batch is %s", s)
 			}
-			if n := chunk.Documents; n < 12 || n > 16 {
+			if n := chunk.Documents; n < 2*12 || n > 2*16 { // with their attachments
 				t.Errorf("%d documents are captured, want the others' and no more", n)
 			}
 			if chunks := w.dispatch(); len(chunks) != 0 {
@@ -429,7 +429,7 @@ func TestWhoIsExcludedIsSealedOnce(t *testing.T) {
 	tenant := newTenant(5)
 	put(tenant.Users[0], "Inbox", 1, 6)
 	w := newWorld(t, tenant, nil)
-	w.limits = Limits{Entries: 4}
+	w.limits = Limits{Entries: 8}
 	gone, closed, second := tenant.Users[1], tenant.Users[2], tenant.Users[0]
 	all := w.custodians()
 	all[3].Reason = capture.ReasonGuest

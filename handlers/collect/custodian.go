@@ -243,20 +243,20 @@ func (r *run) read(ctx context.Context, lease *spool.Lease, c capture.Custodian,
 			r.log.ErrorContext(ctx, "reading panicked", "item", it.Key(), "value", fmt.Sprintf("%T", v), "stack", string(debug.Stack()))
 		}
 	}()
-	family, err = r.reader.document(lease, c, it, native)
+	family, err = r.family(ctx, lease, c, it, native)
 	return family, false, err
 }
 
 // unknownSize is what is taken for an item's size where Exchange does not tell it: few are larger.
 const unknownSize = 4 << 20
 
-// estimate is the room that an item takes in the spool: as MIME, a third larger than Exchange's own account of it, and
-// once more compressed, with its text.
+// estimate is the room that an item takes in the spool: as MIME, a third larger than Exchange's own account of it, its
+// attachments, and while they are compressed the largest of them once more, or all of it at the end.
 func estimate(size int64) int64 {
 	if size <= 0 {
 		size = unknownSize
 	}
-	return size*5/2 + 256<<10
+	return size*7/2 + 256<<10
 }
 
 // itemFault tells a fault of one item, by its code, from one of its mailbox, which stays an error. An item that answers

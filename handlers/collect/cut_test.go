@@ -22,7 +22,7 @@ func cutWorld(t *testing.T) (w *world, bad string) {
 	broken := tenant.Users[1].Folder("Sent Items").Messages[2]
 	broken.MIME = func(uint64) (io.ReadCloser, error) { return nil, errors.New("corrupt") }
 	w = newWorld(t, tenant, nil)
-	w.limits = Limits{Entries: 12}
+	w.limits = Limits{Entries: 24}
 	w.batch(w.custodians()...)
 	return w, broken.ImmutableID
 }

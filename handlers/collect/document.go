@@ -2,11 +2,12 @@ package collect
 
 import (
 	"fmt"
+	"io"
 	"strings"
 	"sync"
 
-	"chainmail/handlers/capture"
 	"chainmail/handlers/mailfmt"
+	"chainmail/handlers/mailfmt/doctext"
 	"chainmail/handlers/pack"
 	"chainmail/handlers/spool"
 )
@@ -17,44 +18,53 @@ type reader struct {
 	large      sync.Mutex
 }
 
-// largeFrom is the size in bytes from which natives are read one at a time. All bytes of a native may be text, and reading
+// largeFrom is the size in bytes from which messages are read one at a time. All bytes of one may be text, and reading
 // takes several times the text's length of memory, which the spool does not count.
 const largeFrom = 1 << 20
 
-// document makes an email's family of its native: the email, ready for the package. Its entries lie in buffers of the
-// lease. What the mail is never makes an error: what could not be read stands in the document's Errors; an error is the
-// spool's.
-func (d *reader) document(lease *spool.Lease, c capture.Custodian, it capture.Item, native *spool.Buffer) ([]pack.Document, error) {
-	mail, text, err := d.text(lease, pack.TextName(c, it, 0), native)
-	if err != nil {
-		return nil, err
-	}
-	original, err := d.compressor.Compress(pack.NativeName(c, it), native.Open(), lease.New())
-	if err != nil {
-		return nil, fmt.Errorf("compress native: %w", err)
-	}
-	return []pack.Document{{
-		Custodian: c, Item: it, Kind: it.Kind, Native: &original, Text: &text, TextStatus: mail.TextStatus,
-		Parent: -1, Fields: fields(&mail),
-	}}, nil
-}
-
-// text reads a native and lays its text down as an entry of that name. The mail is given without its text.
-func (d *reader) text(lease *spool.Lease, name string, native *spool.Buffer) (mailfmt.Mail, pack.Entry, error) {
-	if native.Size() >= largeFrom {
+// mail reads a message and appends its text to dst as an entry of that name. The mail is given without its text.
+func (d *reader) mail(name string, message *io.SectionReader, dst *spool.Buffer) (mailfmt.Mail, pack.Entry, error) {
+	if message.Size() >= largeFrom {
 		d.large.Lock()
 		defer d.large.Unlock()
 	}
-	mail, err := mailfmt.Read(native.Open())
+	mail, err := mailfmt.Read(message)
 	if err != nil {
 		return mailfmt.Mail{}, pack.Entry{}, err
 	}
-	text, err := d.compressor.Compress(name, mail.Text(), lease.New())
+	text, err := d.compressor.Compress(name, mail.Text(), dst)
 	if err != nil {
 		return mailfmt.Mail{}, pack.Entry{}, fmt.Errorf("compress text: %w", err)
 	}
 	mail.Body = ""
 	return mail, text, nil
+}
+
+// text lays down the text of an attached file as an entry of that name; nil: it has none.
+func (f *family) text(name string, src doctext.Source) (*pack.Entry, doctext.Result, error) {
+	raw := f.lease.New()
+	defer raw.Close()
+	res, err := f.texts.Extract(f.ctx, src, &crlf{raw})
+	if err != nil || raw.Size() == 0 {
+		return nil, res, err
+	}
+	entry, err := f.compressor.Compress(name, io.MultiReader(strings.NewReader(bom), raw.Open()), f.packed)
+	if err != nil {
+		return nil, res, fmt.Errorf("compress text: %w", err)
+	}
+	return &entry, res, nil
+}
+
+const bom = "\uFEFF"
+
+// crlf ends lines as the texts of mails end theirs.
+type crlf struct{ w io.Writer }
+
+func (c *crlf) Write(p []byte) (int, error) {
+	if _, err := io.WriteString(c.w, strings.ReplaceAll(string(p), "\n", "\r\n")); err != nil {
+		return 0, err
+	}
+	return len(p), nil
 }
 
 // fields maps what an email says to the load file's columns. What it does not say, such as when it was made and changed,
@@ -72,11 +82,20 @@ func fields(m *mailfmt.Mail) pack.Fields {
 	if len(m.Authors) > 0 {
 		f.Author = m.Authors[0]
 	}
+	zone := ""
+	if k := m.Meeting; k != nil {
+		f.Meeting = pack.Meeting{
+			Start: k.Start, End: k.End, Location: k.Location, Organizer: k.Organizer, Attendees: k.Attendees,
+			Recurrence: k.Recurrence, ICalUID: k.UID,
+		}
+		zone = k.Zone
+	}
 	for _, other := range []struct {
 		key    string
 		values []string
 	}{
 		{"Reply To", m.ReplyTo}, {"References", m.References}, {"Embedded Files", m.EmbeddedNames()},
+		{"Meeting Time Zone", []string{zone}},
 	} {
 		f.Other = append(f.Other, pack.KeyValue{Key: other.key, Value: strings.Join(other.values, "; ")}) // empty: no entry
 	}

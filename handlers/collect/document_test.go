@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"log/slog"
 	"slices"
 	"strings"
 	"testing"
@@ -12,6 +13,7 @@ import (
 
 	"chainmail/handlers/capture"
 	"chainmail/handlers/pack"
+	"chainmail/handlers/settings"
 	"chainmail/handlers/spool"
 )
 
@@ -27,10 +29,10 @@ const sampleMail = "From: =?utf-8?Q?Anna_M=C3=BCller?= <anna@contoso.example>\r\
 	"--b\r\nContent-Type: application/pdf; name=terms.pdf\r\nContent-Transfer-Encoding: base64\r\n\r\nJVBERi0=\r\n" +
 	"--b--\r\n"
 
-// packed puts a mail through document and the package's writer, and gives the package's files by name.
-func packed(t *testing.T, mail string) (pack.Document, map[string]string) {
+// packed puts a mail through family and the package's writer, and gives the package's files by name and its rows.
+func packed(t *testing.T, source settings.Source, mail string) ([]pack.Document, map[string]string, []pack.ItemRow) {
 	t.Helper()
-	lease, err := spool.NewBudget(1<<20, 1<<20, t.TempDir()).Acquire(context.Background(), int64(len(mail)))
+	lease, err := spool.NewBudget(8<<20, 8<<20, t.TempDir()).Acquire(context.Background(), int64(len(mail)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,9 +45,10 @@ func packed(t *testing.T, mail string) (pack.Document, map[string]string) {
 	window := capture.Window{Start: start, End: start.Add(24 * time.Hour)}
 	custodian := capture.Custodian{Individual: capture.Individual{Identifier: "bo@contoso.example"}, ID: "0d0f1c52-0000-4000-8000-000000000001"}
 	item := capture.Item{GraphID: "AAMk=", Kind: capture.Email, Folder: "Inbox", State: capture.Active, Received: start.Add(9 * time.Hour)}
-	family, err := new(reader).document(lease, custodian, item, native)
+	r := &run{Collector: &Collector{Texts: texts}, log: slog.New(slog.DiscardHandler), source: source}
+	family, err := r.family(t.Context(), lease, custodian, item, native)
 	if err != nil {
-		t.Fatalf("document() = %v, want no error", err)
+		t.Fatalf("family() = %v, want no error", err)
 	}
 	var out bytes.Buffer
 	name := pack.Name{Source: "mail", Batch: capture.BatchID(window, 1), Lane: 0, Part: 1}
@@ -53,10 +56,11 @@ func packed(t *testing.T, mail string) (pack.Document, map[string]string) {
 	if err := w.Add(family); err != nil {
 		t.Fatalf("Add() = %v, want no error", err)
 	}
-	if _, _, err := w.Close(); err != nil {
+	_, rows, err := w.Close()
+	if err != nil {
 		t.Fatal(err)
 	}
-	return family[0], unzipped(t, out.Bytes())
+	return family, unzipped(t, out.Bytes()), rows
 }
 
 func unzipped(t *testing.T, data []byte) map[string]string {
@@ -82,7 +86,8 @@ func unzipped(t *testing.T, data []byte) map[string]string {
 
 func TestAnEmailIsPackedWithItsText(t *testing.T) {
 	t.Parallel()
-	d, files := packed(t, sampleMail)
+	family, files, _ := packed(t, settings.Source{}, sampleMail)
+	d := family[0]
 	if got := files[d.Native.Name]; got != sampleMail {
 		t.Errorf("the native has %d bytes, want the mail's %d unchanged", len(got), len(sampleMail))
 	}
@@ -111,7 +116,8 @@ func TestAnEmailIsPackedWithItsText(t *testing.T) {
 func TestAMailThatIsNoneIsStillPacked(t *testing.T) {
 	t.Parallel()
 	garbage := "\x00\xFF\x01--\r\n\r\n=?\xFE"
-	d, files := packed(t, garbage)
+	family, files, _ := packed(t, settings.Source{}, garbage)
+	d := family[0]
 	if got := files[d.Native.Name]; got != garbage {
 		t.Errorf("the native is %q, want %q", got, garbage)
 	}

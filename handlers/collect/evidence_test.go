@@ -74,10 +74,14 @@ func (w *world) checkPart(e *evidence, s pack.Seal) {
 		}
 		rows, err := pack.DecodeItems(e.files[n.Items()])
 		must(w.T, err)
-		if len(rows) != s.Documents {
-			w.Errorf("%s: %d items, %d documents sealed", n.Stem(), len(rows), s.Documents)
+		if len(rows) != s.Documents || pack.CountTexts(rows) != s.Texts || s.Texts.Sum() != s.Documents {
+			w.Errorf("%s: %d items, %d documents sealed, with the texts %+v", n.Stem(), len(rows), s.Documents, s.Texts)
 		}
-		e.items = append(e.items, rows...)
+		for _, row := range rows {
+			if row.Kind != capture.Attachment {
+				e.items = append(e.items, row)
+			}
+		}
 		w.checkPackage(e, s, rows)
 	} else if s.Documents != 0 || s.Package != nil || e.files[n.Zip()] != nil {
 		w.Errorf("%s: a package without items", n.Stem())
@@ -106,7 +110,8 @@ func (w *world) checkPackage(e *evidence, s pack.Seal, rows []pack.ItemRow) {
 		must(w.T, err)
 		native, err := io.ReadAll(f)
 		must(w.T, err)
-		if pack.Sum(native) != row.NativeSHA256 || !slices.Contains(w.graph.Served(row.Custodian, row.GraphID), row.NativeSHA256) {
+		served := row.Kind == capture.Attachment || slices.Contains(w.graph.Served(row.Custodian, row.GraphID), row.NativeSHA256)
+		if pack.Sum(native) != row.NativeSHA256 || !served {
 			w.Errorf("item %s: its native is no body that was served for it", row.Item)
 		}
 	}
@@ -131,6 +136,7 @@ func (w *world) checkManifest(e *evidence) {
 			delete(left, path.Base(name))
 		}
 		sum.Documents += s.Documents
+		sum.Texts = sum.Texts.Plus(s.Texts)
 		if s.Package != nil {
 			sum.Bytes += s.Package.Bytes
 		}

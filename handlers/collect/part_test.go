@@ -24,11 +24,11 @@ func TestAPackageIsClosedAtItsLimits(t *testing.T) {
 		limits Limits
 		want   []int // documents of the parts
 	}{
-		"none":    {Limits{}, []int{7}},
-		"entries": {Limits{Entries: 4}, []int{2, 2, 2, 1}},
-		"odd":     {Limits{Entries: 5}, []int{3, 3, 1}},
-		"bytes":   {Limits{Bytes: 1}, []int{1, 1, 1, 1, 1, 1, 1, 0}},
-		"both":    {Limits{Entries: 6, Bytes: 1 << 20}, []int{3, 3, 1}},
+		"none":    {Limits{}, []int{14}}, // an email, its attachment, and the text of each
+		"entries": {Limits{Entries: 8}, []int{4, 4, 4, 2}},
+		"odd":     {Limits{Entries: 9}, []int{6, 6, 2}},
+		"bytes":   {Limits{Bytes: 1}, []int{2, 2, 2, 2, 2, 2, 2, 0}},
+		"both":    {Limits{Entries: 12, Bytes: 1 << 20}, []int{6, 6, 2}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -82,7 +82,7 @@ func (w *world) listed(r *run, items int) (*progress, []capture.Item, [][]pack.D
 		native := lease.New()
 		_, err := native.Write(m.Raw)
 		must(w.T, err)
-		family, err := new(reader).document(lease, p.Custodian, it, native)
+		family, err := r.family(w.Context(), lease, p.Custodian, it, native)
 		must(w.T, err)
 		found[it.Key()] = &it
 		all, families = append(all, it), append(families, family)
@@ -230,7 +230,7 @@ func TestALargeItemStreamsThrough(t *testing.T) {
 	must(t, err)
 	s, err := pack.ParseSeal(data)
 	must(t, err)
-	if s.Documents != 1 || s.Package.Bytes < size/2 || s.Custodians[0].Bytes < size {
+	if s.Documents != 2 || s.Package.Bytes < size || s.Custodians[0].Bytes < size {
 		t.Errorf("%d documents in a package of %d bytes", s.Documents, s.Package.Bytes)
 	}
 }

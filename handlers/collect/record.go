@@ -24,6 +24,7 @@ type record struct {
 	Package       *pack.Package       `json:"package"` // nil: a part without documents
 	Blocks        []string            `json:"blocks,omitempty"`
 	Documents     int                 `json:"documents"`
+	Texts         pack.TextCounts     `json:"texts"`
 	ItemsSum      string              `json:"itemsSha256,omitempty"`
 	ExceptionsSum string              `json:"exceptionsSha256,omitempty"`
 	SealSum       string              `json:"sealSha256"`
@@ -70,6 +71,7 @@ func (r *run) record(ctx context.Context, last bool) (*record, error) {
 			return nil, fmt.Errorf("close package: %w", err)
 		}
 		rec.Package, rec.Blocks, rec.Documents = &pkg, part.blocks.IDs(), len(rows)
+		rec.Texts = pack.CountTexts(rows)
 		if items, err = pack.EncodeItems(rows); err != nil {
 			return nil, err
 		}
@@ -132,6 +134,7 @@ func (r *run) seal(rec *record, last bool) pack.Seal {
 	s := pack.Seal{
 		Source: r.source.Name, Batch: r.batch.ID, Lane: rec.Name.Lane, Part: rec.Name.Part,
 		Package: rec.Package, ItemsSHA256: rec.ItemsSum, ExceptionsSHA256: rec.ExceptionsSum, Documents: rec.Documents,
+		Texts:      rec.Texts,
 		Custodians: []pack.SealCustodian{},
 	}
 	for _, p := range r.custodians {

@@ -30,6 +30,7 @@ type run struct {
 	evidence *vault.Container
 	began    time.Time
 	watch    *watch
+	roll     roll
 
 	mu         sync.Mutex // guards what follows, and the custodians' fields
 	custodians []*progress

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -20,6 +21,8 @@ import (
 	"chainmail/handlers/graph"
 	"chainmail/handlers/graph/graphtest"
 	"chainmail/handlers/ledger"
+	"chainmail/handlers/mailfmt"
+	"chainmail/handlers/mailfmt/doctext"
 	"chainmail/handlers/pack"
 	"chainmail/handlers/settings"
 	"chainmail/handlers/spool"
@@ -28,6 +31,25 @@ import (
 )
 
 const testSource = "mail"
+
+// texts reads the attachments of all tests: its worker is the test binary started again.
+var texts *doctext.Extractor
+
+func TestMain(m *testing.M) {
+	if doctext.IsWorker(os.Args) {
+		if doctext.Work(os.Args, os.Stdin, os.Stdout, doctext.Converters{Decode: mailfmt.Decode, HTML: mailfmt.HTMLText}) != nil {
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	var err error
+	if texts, err = doctext.New(doctext.Options{}); err != nil {
+		panic(err)
+	}
+	code := m.Run()
+	texts.Close()
+	os.Exit(code)
+}
 
 // day is the period of the tests' batches.
 func day() capture.Window {
@@ -186,7 +208,7 @@ func (w *world) collector(proxy *storagetest.Proxy) *Collector {
 	return &Collector{
 		Config: w.store(blobs, book), Ledger: book, State: blobs.Container("state"), Evidence: blobs.Container, Chain: sealing,
 		Graph: func(settings.Source) (*graph.Client, error) { return client, nil },
-		Spool: spool.NewBudget(8<<20, 64<<20, w.TempDir()), Budget: w.budget, Limits: w.limits, Log: w.logger(), Now: w.clock.now,
+		Spool: spool.NewBudget(8<<20, 64<<20, w.TempDir()), Texts: texts, Budget: w.budget, Limits: w.limits, Log: w.logger(), Now: w.clock.now,
 	}
 }
 
