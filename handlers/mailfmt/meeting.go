@@ -35,8 +35,7 @@ type invitation struct {
 }
 
 // calendar opens a calendar part. One that is attached is read if it says that it is an invitation, by its type's parameter
-// as RFC 6047 has it; a calendar that somebody sends along says at most so in itself. Its content is that of the meeting,
-// not text of the message.
+// as RFC 6047 has it: that of a file that somebody sends along does not say it. What is written in it follows the text.
 func (p *parser) calendar(isFace bool, encoding string, params map[string]string) {
 	method := strings.ToUpper(shorten(oneLine(params["method"]), maxName))
 	if isFace || method != "" && method != "PUBLISH" && p.mail.Meeting == nil {

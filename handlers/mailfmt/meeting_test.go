@@ -121,6 +121,8 @@ func TestDefinitionsOfZones(t *testing.T) {
 			"20260302T100000", "2026-03-02 06:00:00", ""},
 		{"every second year", zone("DTSTART:20200301T000000\nTZOFFSETFROM:+0300\nTZOFFSETTO:+0400\nRRULE:FREQ=YEARLY;INTERVAL=2"),
 			"20210302T100000", "2021-03-02 06:00:00", ""},
+		{"until the last change, in UTC", changes("Custom", "+0200", "+0100", "UNTIL=20251026T010000Z;BYDAY=-1SU;BYMONTH=10", "T030000",
+			"UNTIL=20250330T020000;BYDAY=-1SU;BYMONTH=3", "T020000"), "20260715T120000", "2026-07-15 11:00:00", ""},
 		{"by weeks", zone("DTSTART:20200101T000000\nTZOFFSETFROM:+0300\nTZOFFSETTO:+0400\nRRULE:FREQ=WEEKLY"),
 			"20260302T100000", "2026-03-02 10:00:00", UnknownZone},
 		{"no offset", zone("DTSTART:20200101T000000\nTZOFFSETFROM:+0300"), "20260302T100000", "2026-03-02 10:00:00", UnknownZone},
@@ -269,6 +271,7 @@ func TestTheCalendarThatIsTheMessageCounts(t *testing.T) {
 	tests := []struct{ name, parts, summary, class string }{
 		{"face", face, "face", "IPM.Schedule.Meeting.Request"},
 		{"face, attached", face + attached("; method=CANCEL", ""), "face", "IPM.Schedule.Meeting.Request"},
+		{"two faces", strings.Replace(face, "--i--", "--i\r\nContent-Type: text/calendar\r\n\r\n"+calendar("second", request)+"--i--", 1), "face", "IPM.Schedule.Meeting.Request"},
 		{"attached, face", attached("; method=CANCEL", "") + face, "face", "IPM.Schedule.Meeting.Request"},
 		{"an attached invitation", attached("; method=request", ""), "attached", "IPM.Schedule.Meeting.Request"},
 		{"an invitation sent along", attached("", request), "", "IPM.Note"},
@@ -283,6 +286,14 @@ func TestTheCalendarThatIsTheMessageCounts(t *testing.T) {
 		if summary != tt.summary || m.Class != tt.class || len(m.Defects) != 0 {
 			t.Errorf("%s: meeting, class, defects = %q, %s, %q, want %q, %s", tt.name, summary, m.Class, m.Defects, tt.summary, tt.class)
 		}
+	}
+}
+
+func TestAnEventWhoseEndIsLostDoesNotSwallowTheNext(t *testing.T) {
+	t.Parallel()
+	m := read(t, invite("", "DTSTART:20260302T090000Z\nRECURRENCE-ID:20260302T090000Z\nSUMMARY:one of them\nBEGIN:VEVENT\nDTSTART:20260301T090000Z\nSUMMARY:all of them"))
+	if m.Meeting.Summary != "all of them" || !slices.Equal(m.Defects, []string{BrokenCalendar}) {
+		t.Errorf("summary, defects = %q, %q, want that of the series, BrokenCalendar", m.Meeting.Summary, m.Defects)
 	}
 }
 
