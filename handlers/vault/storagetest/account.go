@@ -22,50 +22,69 @@ type Account struct {
 	worm    sync.RWMutex // held for writing while evidence is checked and committed, for reading while blocks are staged
 }
 
-// accountsEach is how many accounts an Azurite of the pool has: they are made when it starts, and cannot be added. Their
-// names and keys pass through one environment variable, which some systems limit to 32 KiB.
-const accountsEach = 500
+// accountsEach is how many accounts an Azurite of the pool has. They are made when it starts, and cannot be added. It is few,
+// because Azurite becomes slower with everything that it keeps, and after ten minutes collects its garbage in one go: with
+// some hundred accounts it then answers nobody for two minutes.
+const accountsEach = 24
 
-// pool hands out the accounts of one Azurite per process, and starts another when they are used up.
+// pool hands out the accounts of one Azurite at a time, and starts another when they are used up.
 type pool struct {
-	mu      sync.Mutex
+	mu    sync.Mutex
+	shelf *shelf
+	err   error // of a start; not tried again: every test would wait for the same failure
+}
+
+// A shelf is an Azurite of the pool with the accounts that no test has taken yet. Its Azurite stops when every account was
+// taken and is no longer in use, or with the process.
+type shelf struct {
 	azurite *Azurite
-	accts   []Credential // not yet taken
-	err     error        // of the start; not tried again: every test would wait for the same failure
+	accts   []Credential
+	open    int // accounts whose test has not ended, or not begun
 }
 
 // shared is the process's pool. It is the package's one variable: tests of a binary have nothing else in common that
-// could carry it. Its Azurites end with the process.
+// could carry it.
 var shared pool
 
-// New gives the test a storage account of its own on this process's Azurite, which the first call starts.
+// New gives the test a storage account of its own, on an Azurite that it shares with other tests of this process. The
+// account is gone some time after the test.
 func New(tb TB) *Account {
 	tb.Helper()
-	a, err := shared.take()
+	from, cred, err := shared.take()
 	if err != nil {
 		tb.Fatalf("storagetest: %v", err)
 	}
-	return a
+	tb.Cleanup(func() { shared.giveBack(from) })
+	return &Account{azurite: from.azurite, cred: cred}
 }
 
-func (p *pool) take() (*Account, error) {
+func (p *pool) take() (*shelf, Credential, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.err != nil {
-		return nil, p.err
+		return nil, Credential{}, p.err
 	}
-	if len(p.accts) == 0 {
+	if p.shelf == nil || len(p.shelf.accts) == 0 {
 		accts := accounts(accountsEach)
 		azurite, err := Start(context.Background(), Options{Accounts: accts})
 		if err != nil {
 			p.err = err
-			return nil, err
+			return nil, Credential{}, err
 		}
-		p.azurite, p.accts = azurite, accts
+		p.shelf = &shelf{azurite: azurite, accts: accts, open: len(accts)}
 	}
-	a := &Account{azurite: p.azurite, cred: p.accts[0]}
-	p.accts = p.accts[1:]
-	return a, nil
+	s := p.shelf
+	cred := s.accts[0]
+	s.accts = s.accts[1:]
+	return s, cred, nil
+}
+
+func (p *pool) giveBack(s *shelf) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if s.open--; s.open == 0 {
+		go func() { _ = s.azurite.Stop() }() // what it kept is nobody's any more; the next test need not wait for its end
+	}
 }
 
 // accounts makes n accounts with a key each, so that a mix-up of two shows.
