@@ -95,9 +95,21 @@ func fields(m *mailfmt.Mail) pack.Fields {
 		values []string
 	}{
 		{"Reply To", m.ReplyTo}, {"References", m.References}, {"Embedded Files", m.EmbeddedNames()},
-		{"Meeting Time Zone", []string{zone}},
+		{"Cloud Attachments", cloudFiles(m)}, {"Meeting Time Zone", []string{zone}},
 	} {
 		f.Other = append(f.Other, pack.KeyValue{Key: other.key, Value: strings.Join(other.values, "; ")}) // empty: no entry
 	}
 	return f
+}
+
+func cloudFiles(m *mailfmt.Mail) []string {
+	var files []string
+	for _, c := range m.CloudFiles {
+		if c.Name == "" {
+			files = append(files, c.URL)
+		} else {
+			files = append(files, c.Name+" <"+c.URL+">")
+		}
+	}
+	return files
 }

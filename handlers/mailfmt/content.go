@@ -14,25 +14,22 @@ type Content struct {
 // Content reads the attachment out of the message that it was found in. Errors are the message's own reader's; what is no
 // valid encoding is passed over, and told by [Content.Defect].
 func (a *Attachment) Content(message io.ReaderAt) *Content {
-	raw := func() io.Reader { return io.NewSectionReader(message, a.Offset, a.Length) }
+	raw := io.NewSectionReader(message, a.Offset, a.Length)
+	size := int(min(a.Length+1, contentBlock)) // one more, so that the first block has all of it
 	if isUuencode(a.Encoding) {
 		d := &uuDecoder{}
-		return &Content{&blocks{src: raw(), step: d.step}, d.defect}
+		return &Content{&blocks{src: raw, size: size, step: d.step}, d.defect}
 	}
 	switch a.Encoding {
 	case "quoted-printable":
-		return &Content{&blocks{src: raw(), step: unquote}, func() string { return "" }}
+		return &Content{&blocks{src: raw, size: size, step: unquote}, func() string { return "" }}
 	case "base64":
-		head, err := io.ReadAll(io.LimitReader(raw(), contentBlock))
-		if _, broken := decodeBase64(head); err != nil || isWords(head, broken) {
-			return &Content{raw(), func() string { return BrokenBase64 }}
-		}
-		d := &base64Decoder{}
-		return &Content{&blocks{src: raw(), step: d.step}, d.defect}
+		d := &labelledBase64{}
+		return &Content{&blocks{src: raw, size: size, step: d.step}, d.defect}
 	case "", "7bit", "8bit", "binary":
-		return &Content{raw(), func() string { return "" }}
+		return &Content{raw, func() string { return "" }}
 	}
-	return &Content{raw(), func() string { return UnknownEncoding }}
+	return &Content{raw, func() string { return UnknownEncoding }}
 }
 
 // Read is [io.Reader].
@@ -48,6 +45,7 @@ const contentBlock = 64 << 10
 // block it leaves for the next one. At the end nothing may be left.
 type blocks struct {
 	src  io.Reader
+	size int // of a block, at most
 	step func(out, block []byte, last bool) (more []byte, left int)
 
 	in, out []byte
@@ -69,7 +67,7 @@ func (b *blocks) Read(p []byte) (int, error) {
 
 func (b *blocks) fill() {
 	if b.in == nil {
-		b.in = make([]byte, 0, contentBlock)
+		b.in, b.out = make([]byte, 0, b.size), make([]byte, 0, b.size)
 	}
 	n, err := io.ReadFull(b.src, b.in[len(b.in):cap(b.in)])
 	b.in = b.in[:len(b.in)+n]
@@ -80,6 +78,26 @@ func (b *blocks) fill() {
 	out, left := b.step(b.out[:0], b.in, err != nil)
 	b.out, b.done = out, 0
 	b.in = b.in[:copy(b.in, b.in[len(b.in)-left:])]
+}
+
+// labelledBase64 decodes what is labelled base64, unless its first block shows that it is none: then it is taken as it is.
+type labelledBase64 struct {
+	base64Decoder
+	begun, words bool
+}
+
+func (d *labelledBase64) step(out, block []byte, last bool) ([]byte, int) {
+	before := len(out)
+	if !d.words {
+		out, _ = d.base64Decoder.step(out, block, last)
+	}
+	if !d.begun {
+		d.begun, d.words = true, isWords(block, d.broken)
+	}
+	if d.words {
+		return append(out[:before], block...), 0
+	}
+	return out, 0
 }
 
 // unquote decodes a block of quoted-printable. It leaves the line that the block breaks off in, unless that fills half of

@@ -7,4 +7,4 @@ func Decode(text []byte, charset string, isHTML bool) string {
 }
 
 // HTMLText lays HTML out as plain text by the rules of a mail's; lines end in LF.
-func HTMLText(source string) string { return htmlToText(source) }
+func HTMLText(source string) string { return htmlToText(source, func(string, string) {}) }

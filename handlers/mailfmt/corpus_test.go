@@ -1,6 +1,7 @@
 package mailfmt
 
 import (
+	"bufio"
 	"bytes"
 	"os"
 	"path/filepath"
@@ -105,7 +106,7 @@ func seed(f *testing.F, fields ...string) {
 	f.Helper()
 	n := 0
 	for _, data := range corpus(f) {
-		h := newParser(newLines(bytes.NewReader(data)), &Mail{}).header(maxHeader)
+		h := newParser(newLines(bufio.NewReaderSize(bytes.NewReader(data), lineBuffer)), &Mail{}).header(maxHeader)
 		for _, name := range fields {
 			for _, value := range h[name] {
 				f.Add(value)

@@ -50,26 +50,40 @@ func (f *flow) lineBreak() {
 // write appends text with white space collapsed.
 func (f *flow) write(s string) {
 	for s != "" {
+		if n := inWord(s); n > 0 {
+			f.word(s[:n])
+			s = s[n:]
+			continue
+		}
 		r, n := utf8.DecodeRuneInString(s)
+		s = s[n:]
 		switch {
 		case isBlank(r):
 			f.space = true
-			s = s[n:]
 		case r == 0xA0:
 			f.filler = !f.line || f.breaks > 0
 			f.space = true
-			s = s[n:]
-		case invisible(r):
-			s = s[n:]
-		default:
-			end := strings.IndexFunc(s, func(r rune) bool { return isBlank(r) || r == 0xA0 || invisible(r) })
-			if end < 0 {
-				end = len(s)
-			}
-			f.word(s[:end])
-			s = s[end:]
 		}
 	}
+}
+
+// inWord is how many bytes s begins with that are seen and no blanks.
+func inWord(s string) int {
+	for i := 0; i < len(s); {
+		if s[i] < utf8.RuneSelf {
+			if s[i] <= ' ' || s[i] == 0x7F {
+				return i
+			}
+			i++
+			continue
+		}
+		r, n := utf8.DecodeRuneInString(s[i:])
+		if r == 0xA0 || invisible(r) {
+			return i
+		}
+		i += n
+	}
+	return len(s)
 }
 
 // invisible are the characters that no reader sees: control characters, those with which preheaders are filled up, and those

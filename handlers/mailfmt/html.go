@@ -19,8 +19,11 @@ const (
 // list as a whole.
 //
 // It reads tokens and keeps a stack of its own, bounded: building the tree of hostile HTML costs hundreds of bytes a tag.
-func htmlToText(source string) string {
-	h := &htmlReader{flow: &flow{}, tokens: html.NewTokenizer(strings.NewReader(source)), count: map[string]int{}, read: attributes{}}
+//
+// Each link is given to linked, with its text.
+func htmlToText(source string, linked func(text, href string)) string {
+	h := &htmlReader{linked: linked, flow: &flow{b: make([]byte, 0, len(source)/4)}, tokens: html.NewTokenizer(strings.NewReader(source)),
+		count: map[string]int{}, read: attributes{}}
 	for {
 		switch h.tokens.Next() {
 		case html.ErrorToken:
@@ -40,6 +43,7 @@ func htmlToText(source string) string {
 
 type htmlReader struct {
 	tokens *html.Tokenizer
+	linked func(text, href string)
 	flow   *flow
 	open   []element
 	count  map[string]int // open elements by name

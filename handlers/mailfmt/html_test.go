@@ -57,8 +57,8 @@ func TestHTMLBecomesPlainText(t *testing.T) {
 		{"nothing", "", ""},
 	}
 	for _, tt := range tests {
-		if got := htmlToText(tt.html); got != tt.want {
-			t.Errorf("%s: htmlToText(%q) = %q, want %q", tt.name, tt.html, got, tt.want)
+		if got := HTMLText(tt.html); got != tt.want {
+			t.Errorf("%s: HTMLText(%q) = %q, want %q", tt.name, tt.html, got, tt.want)
 		}
 	}
 }
@@ -74,9 +74,9 @@ func TestHostileHTMLIsReadInLinearTime(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			text := htmlToText("before<br>" + strings.Repeat(unit[0], n) + "x" + strings.Repeat(unit[1], n) + "<br>after")
+			text := HTMLText("before<br>" + strings.Repeat(unit[0], n) + "x" + strings.Repeat(unit[1], n) + "<br>after")
 			if !strings.HasPrefix(text, "before") {
-				t.Errorf("htmlToText() begins %.40q, want what stood before", text)
+				t.Errorf("HTMLText() begins %.40q, want what stood before", text)
 			}
 		})
 	}
@@ -92,12 +92,12 @@ func FuzzHTML(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, source string) {
-		text := htmlToText(strings.ToValidUTF8(source, ""))
+		text := HTMLText(strings.ToValidUTF8(source, ""))
 		if !utf8.ValidString(text) {
-			t.Errorf("htmlToText(%q) = %q, which is not UTF-8", source, text)
+			t.Errorf("HTMLText(%q) = %q, which is not UTF-8", source, text)
 		}
 		if text != trimLines(text) || strings.ContainsAny(text, "\r\x00") || strings.Contains(text, "\n\n\n") {
-			t.Errorf("htmlToText(%q) = %q, which is not laid out", source, text)
+			t.Errorf("HTMLText(%q) = %q, which is not laid out", source, text)
 		}
 		if len(text) > 16*len(source)+64 {
 			t.Errorf("%d bytes of HTML gave %d bytes of text", len(source), len(text))

@@ -9,6 +9,7 @@ func (h *htmlReader) link(e *element) {
 		return
 	}
 	text := strings.TrimSpace(string(f.b[e.begins:]))
+	h.linked(text, e.href)
 	switch {
 	case bareLink(text) == bareLink(e.href):
 		return

@@ -285,7 +285,7 @@ func (p property) words() string {
 	}
 	value = unescapeText(value)
 	if p.name == "X-ALT-DESC" && strings.EqualFold(p.param("FMTTYPE"), htmlText) || looksLikeHTML([]byte(value[:min(len(value), 256)])) {
-		return trimLines(htmlToText(value))
+		return trimLines(HTMLText(value))
 	}
 	return trimLines(cleanLines(value))
 }

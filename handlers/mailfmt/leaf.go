@@ -54,6 +54,9 @@ func (t *text) add(b []byte) {
 
 func (t *text) end() {
 	raw, defect := decodeTransfer(t.raw, t.encoding)
+	if cap(t.raw) <= maxDesk {
+		t.p.raw = t.raw
+	}
 	t.raw = nil
 	if limit := min(maxPartText, t.p.room); len(raw) > limit {
 		raw, t.cut = raw[:limit], true

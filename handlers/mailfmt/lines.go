@@ -30,8 +30,9 @@ type lines struct {
 	err   error // the reader's own
 }
 
-func newLines(r io.Reader) *lines {
-	l := &lines{r: bufio.NewReaderSize(r, lineBuffer), end: '\n'}
+// newLines reads from a reader with a buffer of lineBuffer bytes.
+func newLines(r *bufio.Reader) *lines {
+	l := &lines{r: r, end: '\n'}
 	head, _ := l.r.Peek(lineBuffer)
 	if bytes.IndexByte(head, '\n') < 0 && bytes.IndexByte(head, '\r') >= 0 {
 		l.end = '\r'

@@ -11,9 +11,11 @@
 package mailfmt
 
 import (
+	"bufio"
 	"fmt"
 	"io"
 	"slices"
+	"sync"
 	"time"
 )
 
@@ -89,7 +91,8 @@ type Mail struct {
 	Meeting *Meeting // nil: the message is about none
 
 	Attachments []Attachment
-	Body        string // lines end in CRLF
+	CloudFiles  []CloudFile // in the order of the text, each once
+	Body        string      // lines end in CRLF
 	TextStatus  string
 	Defects     []string // codes, each once, in the order of their first appearance
 
@@ -117,15 +120,40 @@ func (a *Attachment) Message() bool { return isMessage(a.Type) }
 
 // Read reads a message to its end. Equal bytes give equal results. The only error is the reader's own.
 func Read(r io.Reader) (Mail, error) {
+	d := desks.Get().(*desk)
+	defer d.leave()
 	m := &Mail{}
-	p := newParser(newLines(r), m)
+	p := newParser(newLines(d.reader(r)), m)
+	p.raw = d.raw
 	p.read()
+	d.raw = p.raw
 	if p.lines.err != nil {
 		return Mail{}, fmt.Errorf("read message: %w", p.lines.err)
 	}
 	m.MIH = mih(m.MessageID)
 	m.DocumentHash = documentHash(m)
 	return *m, nil
+}
+
+// A desk is the memory that reading a message takes and no message keeps.
+type desk struct {
+	lines *bufio.Reader
+	raw   []byte
+}
+
+var desks = sync.Pool{New: func() any { return &desk{lines: bufio.NewReaderSize(nil, lineBuffer)} }}
+
+// maxDesk is how many bytes of what a text was gathered in are kept for the next text.
+const maxDesk = 1 << 20
+
+func (d *desk) reader(r io.Reader) *bufio.Reader {
+	d.lines.Reset(r)
+	return d.lines
+}
+
+func (d *desk) leave() {
+	d.lines.Reset(nil)
+	desks.Put(d)
 }
 
 // read goes through the stages of reading; one that breaks off does not keep the next from what there is.

@@ -22,6 +22,7 @@ type parser struct {
 	ends       int64          // where the piece before the one being read ends
 	listed     int            // the attachment being read; noAttachment: none
 	room       int            // bytes of text that may still be held
+	raw        []byte         // what a text is gathered in; the texts have it one after the other
 	compared   int            // bytes of versions of a text that were compared
 
 	ids   []string        // the attachments' content ids; empty for one that cannot be embedded
@@ -167,7 +168,7 @@ func (p *parser) open(n *node, boundary string) {
 	}
 	p.frames = append(p.frames, &frame{node: n, boundary: boundary})
 	p.remember(len(p.frames) - 1)
-	p.leaf = &text{p: p, parent: n, kind: plainText}
+	p.leaf = &text{p: p, parent: n, kind: plainText, raw: p.raw[:0]}
 }
 
 func (p *parser) remember(i int) {
@@ -279,7 +280,7 @@ func (p *parser) single(h header, kind string, params map[string]string, parent 
 	whole := parent == nil // the message itself, or one of its faces
 	switch {
 	case isText(kind, whole) && disposition != "attachment" && (name == "" || whole || alternative):
-		p.leaf = &text{p: p, parent: parent, kind: kind, encoding: encoding, charset: params["charset"],
+		p.leaf = &text{p: p, parent: parent, kind: kind, encoding: encoding, charset: params["charset"], raw: p.raw[:0],
 			flowed: strings.EqualFold(params["format"], "flowed"), delSp: strings.EqualFold(params["delsp"], "yes")}
 		return
 	case isCalendar(kind):
@@ -289,7 +290,7 @@ func (p *parser) single(h header, kind string, params map[string]string, parent 
 			return
 		}
 	case alternative && (kind == "text/x-amp-html" || kind == "text/watch-html"): // programs of few kinds show these
-		p.leaf = &text{p: p, parent: parent, kind: htmlText, encoding: encoding, charset: params["charset"]}
+		p.leaf = &text{p: p, parent: parent, kind: htmlText, encoding: encoding, charset: params["charset"], raw: p.raw[:0]}
 		return
 	case kind == "message/delivery-status":
 		p.leaf = &deliveryStatus{p}

@@ -67,6 +67,7 @@ func (p *parser) text() {
 		body = trimLines(p.body(p.root))
 	}
 	body = p.withInvitation(body)
+	p.linksWithin(body)
 	if len(body) > maxText {
 		body, p.cut = shorten(body, maxText), true
 		m.defect(TextTooLarge)
@@ -100,7 +101,7 @@ func (p *parser) body(n *node) string {
 		return p.versions(n)
 	}
 	if n.children == nil {
-		return n.single()
+		return p.alone(n)
 	}
 	var texts []string
 	for _, c := range n.children {
@@ -111,15 +112,15 @@ func (p *parser) body(n *node) string {
 	return strings.Join(texts, "\n\n")
 }
 
-// single is the text of a part that is one. It is asked for once: what it was made of is let go.
-func (n *node) single() string {
+// alone is the text of a part that is one. It is asked for once: what it was made of is let go.
+func (p *parser) alone(n *node) string {
 	source := n.source
 	n.source = ""
 	switch n.kind {
 	case htmlText:
-		return htmlToText(source)
+		return htmlToText(source, p.linksTo)
 	case "text/enriched", "text/richtext":
-		return htmlToText(enrichedToHTML(source, n.kind == "text/richtext"))
+		return htmlToText(enrichedToHTML(source, n.kind == "text/richtext"), p.linksTo)
 	}
 	text := cleanLines(source)
 	if n.flowed {

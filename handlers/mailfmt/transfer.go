@@ -2,7 +2,7 @@ package mailfmt
 
 import (
 	"bytes"
-	"regexp"
+	"encoding/base64"
 	"unicode/utf8"
 )
 
@@ -14,8 +14,12 @@ func decodeTransfer(b []byte, encoding string) (text []byte, defect string) {
 	case "quoted-printable":
 		return decodeQuotedPrintable(b), ""
 	case "base64":
-		b, words := withoutFooter(b)
 		text, broken := decodeBase64(b)
+		if broken == 0 && bytes.IndexByte(b, ' ') < 0 && bytes.IndexByte(b, '\t') < 0 {
+			return text, ""
+		}
+		b, words := withoutFooter(b)
+		text, broken = decodeBase64(b)
 		switch {
 		case len(words) > 0:
 			return append(append(text, '\n'), words...), BrokenBase64
@@ -63,7 +67,7 @@ func decodeBase64(b []byte) (out []byte, broken int) {
 func withoutFooter(b []byte) (encoded, words []byte) {
 	for at := 0; at < len(b); {
 		line, _, _ := bytes.Cut(b[at:], []byte{'\n'})
-		if base64Line.Match(line) {
+		if isBase64Line(line) {
 			at += len(line) + 1
 			continue
 		}
@@ -77,7 +81,19 @@ func withoutFooter(b []byte) (encoded, words []byte) {
 	return b, nil
 }
 
-var base64Line = regexp.MustCompile(`^[A-Za-z0-9+/]*={0,2}[ \t\r]*$`)
+// isBase64Line reports whether a line is base64 and nothing else, with blanks and up to two "=" at its end.
+func isBase64Line(line []byte) bool {
+	line = bytes.TrimRight(line, " \t\r")
+	for range 2 {
+		line = bytes.TrimSuffix(line, []byte{'='})
+	}
+	for _, c := range line {
+		if base64Values[c] < 0 {
+			return false
+		}
+	}
+	return true
+}
 
 // isWords reports whether what is labelled base64 is none at all: so much of it is broken, or blanks, that it is written
 // words.
@@ -165,9 +181,24 @@ var base64Values = func() (values [256]int8) {
 }()
 
 // wholeGroups decodes the groups that b begins with, up to the first that is not four characters side by side, and tells how
-// many bytes of b they are.
+// many bytes of b they are. Lines that are whole and nothing else, as almost all are, the standard library decodes.
 func wholeGroups(out, b []byte) ([]byte, int) {
 	n := 0
+	for {
+		line := bytes.IndexByte(b[n:], '\n')
+		if line < 0 {
+			break
+		}
+		text := bytes.TrimSuffix(b[n:n+line], []byte{'\r'})
+		if len(text) == 0 || len(text)%4 != 0 || bytes.IndexByte(text, '\r') >= 0 { // the library reads on after a CR
+			break
+		}
+		more, err := base64.RawStdEncoding.AppendDecode(out, text)
+		if err != nil {
+			break
+		}
+		out, n = more, n+line+1
+	}
 	for len(b)-n >= 4 {
 		v0, v1, v2, v3 := base64Values[b[n]], base64Values[b[n+1]], base64Values[b[n+2]], base64Values[b[n+3]]
 		if v0|v1|v2|v3 < 0 {
