@@ -153,14 +153,17 @@ func encrypt(objects []string, content int, user, owner string) ([]string, strin
 func TestPDFWithAPassword(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
+		encrypt    func(objects []string, content int, user, owner string) ([]string, string)
 		user, want string
 		status     string
 		protected  bool
 	}{
-		"to open it":   {"secret", "", Protected, true},
-		"to change it": {"", "Hello", Extracted, false},
+		"to open it, RC4":   {encrypt, "secret", "", Protected, true},
+		"to change it, RC4": {encrypt, "", "Hello", Extracted, false},
+		"to open it, AES":   {encryptAES, "secret", "", Protected, true},
+		"to change it, AES": {encryptAES, "", "Hello", Extracted, false},
 	} {
-		objects, trailer := encrypt(onePage(words("Hello"), ""), 4, tt.user, "owner")
+		objects, trailer := tt.encrypt(onePage(words("Hello"), ""), 4, tt.user, "owner")
 		got, res := extract(t, "x.pdf", pdfFile(objects, trailer))
 		if got != tt.want || res.Status != tt.status || res.PasswordProtected != tt.protected {
 			t.Errorf("%s: %q, %+v, want %q, %s", name, got, res, tt.want, tt.status)
