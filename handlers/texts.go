@@ -11,7 +11,7 @@ import (
 
 // readDocuments is the life of a process that was started to read the texts of attachments for another one.
 func readDocuments(args []string) error {
-	return doctext.Work(args, os.Stdin, os.Stdout, doctext.Converters{Decode: mailfmt.Decode, HTML: mailfmt.HTMLText})
+	return doctext.Work(args, os.Stdin, os.Stdout, doctext.Converters{Decode: mailfmt.Decode, HTML: mailfmt.HTMLText, Calendar: mailfmt.CalendarText})
 }
 
 // newTexts gives the reader of the texts of attachments. What it compiles it keeps among the temporary files; where they are

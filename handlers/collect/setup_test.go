@@ -37,7 +37,7 @@ var texts *doctext.Extractor
 
 func TestMain(m *testing.M) {
 	if doctext.IsWorker(os.Args) {
-		if doctext.Work(os.Args, os.Stdin, os.Stdout, doctext.Converters{Decode: mailfmt.Decode, HTML: mailfmt.HTMLText}) != nil {
+		if doctext.Work(os.Args, os.Stdin, os.Stdout, doctext.Converters{Decode: mailfmt.Decode, HTML: mailfmt.HTMLText, Calendar: mailfmt.CalendarText}) != nil {
 			os.Exit(1)
 		}
 		os.Exit(0)

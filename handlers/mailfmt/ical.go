@@ -43,15 +43,25 @@ func (c *component) get(name string) (property, bool) {
 type icalReader struct {
 	text   string
 	open   []*component // the innermost last; the first holds what stands outside of all
-	passed int          // components open that are too deep to be kept
+	passed int          // components open that are too deep to be kept; what is in them counts as the innermost kept one's
 	broken bool
 	stray  []string // lines that are no property and continue no text
 	value  int      // where the value begins that the next line may continue; none: -1
+
+	// tell, if not nil, is given each property with the components that it is in, and stray lines as properties without a
+	// name, as soon as they are whole; nothing is kept then. A component's begin and end are told as "BEGIN".
+	tell func(within []*component, p property)
 }
 
 // readCalendar reads a calendar of the declared charset. The first component given holds all others.
 func readCalendar(raw []byte, charset string) (root *component, stray []string, broken bool) {
-	r := &icalReader{text: unfold(raw, charset), open: []*component{{}}, value: -1}
+	r := &icalReader{}
+	r.read(unfold(raw, charset))
+	return r.open[0], r.stray, r.broken
+}
+
+func (r *icalReader) read(text string) {
+	r.text, r.open, r.value = text, []*component{{}}, -1
 	for at := 0; at < len(r.text); {
 		end := strings.IndexByte(r.text[at:], '\n')
 		if end < 0 {
@@ -63,7 +73,21 @@ func readCalendar(raw []byte, charset string) (root *component, stray []string, 
 	if len(r.open) > 1 || r.passed > 0 {
 		r.broken = true
 	}
-	return r.open[0], r.stray, r.broken
+	r.told(property{name: "BEGIN"})
+}
+
+// told tells the property that came before, which nothing continues any more, and then p if it is whole.
+func (r *icalReader) told(p property) {
+	if r.tell == nil {
+		return
+	}
+	last := r.open[len(r.open)-1]
+	for _, p := range last.props {
+		r.tell(r.open, p)
+	}
+	if last.props = last.props[:0]; p != (property{}) {
+		r.tell(r.open, p)
+	}
 }
 
 // unfold joins the lines that are one, before bytes become characters: a line may be folded within one. Lines end in LF.
@@ -95,7 +119,8 @@ func (r *icalReader) line(from, to int) {
 		r.begin(strings.ToUpper(strings.TrimSpace(p.value)))
 	case p.name == "END":
 		r.end(strings.ToUpper(strings.TrimSpace(p.value)))
-	case r.passed == 0:
+	default:
+		r.told(property{})
 		c := r.open[len(r.open)-1]
 		c.props = append(c.props, p)
 		if r.value = -1; isWritten(p.name) {
@@ -107,8 +132,10 @@ func (r *icalReader) line(from, to int) {
 // astray takes a line that is no property. After a text it belongs to it: programs forget to escape the line's break.
 func (r *icalReader) astray(to int, line string) {
 	r.broken = true
-	if r.value < 0 || r.passed > 0 {
-		r.stray = append(r.stray, oneLine(line))
+	if r.value < 0 {
+		if r.told(property{value: line}); r.tell == nil {
+			r.stray = append(r.stray, oneLine(line))
+		}
 		return
 	}
 	props := r.open[len(r.open)-1].props
@@ -116,6 +143,7 @@ func (r *icalReader) astray(to int, line string) {
 }
 
 func (r *icalReader) begin(name string) {
+	r.told(property{name: "BEGIN"})
 	r.value = -1
 	if last := r.open[len(r.open)-1]; r.passed == 0 && isEvent(name) && isEvent(last.name) { // its end was lost
 		r.end(last.name)
@@ -127,11 +155,14 @@ func (r *icalReader) begin(name string) {
 	}
 	c := &component{name: name}
 	last := r.open[len(r.open)-1]
-	last.parts = append(last.parts, c)
+	if r.tell == nil {
+		last.parts = append(last.parts, c)
+	}
 	r.open = append(r.open, c)
 }
 
 func (r *icalReader) end(name string) {
+	r.told(property{name: "BEGIN"})
 	r.value = -1
 	if r.passed > 0 {
 		r.passed--

@@ -75,4 +75,6 @@ type Converters struct {
 	Decode func(b []byte, charset string, isHTML bool) string
 	// HTML lays HTML out as plain text; lines end in LF.
 	HTML func(source string) string
+	// Calendar gives what iCalendar says to a person; broken: it is damaged, and what could be read is given.
+	Calendar func(b []byte, charset string) (text string, broken bool)
 }

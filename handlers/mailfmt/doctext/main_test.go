@@ -37,7 +37,10 @@ func TestMain(m *testing.M) {
 
 // converters are plain ones: what mail's do is tested with them.
 func converters() Converters {
-	return Converters{Decode: decode, HTML: texts}
+	return Converters{Decode: decode, HTML: texts, Calendar: func(b []byte, charset string) (string, bool) {
+		text := decode(b, charset, false)
+		return text, !strings.Contains(text, "END:VCALENDAR")
+	}}
 }
 
 func decode(b []byte, charset string, _ bool) string {
