@@ -19,7 +19,7 @@ func imports() map[string]string {
 		".": "bury capture chain collect config graph host ledger mailfmt mailfmt/doctext pack people plan settings spool vault",
 
 		"plan":    "capture chain config ledger settings vault",
-		"collect": "capture chain config graph ledger mailfmt mailfmt/doctext pack settings spool vault",
+		"collect": "capture chain config graph ledger mailfmt mailfmt/compose mailfmt/doctext mailfmt/event pack settings spool vault",
 		"people":  "capture config graph ledger settings vault",
 		"bury":    "capture config ledger",
 
@@ -30,7 +30,10 @@ func imports() map[string]string {
 		"graph":           "capture",
 		"ledger":          "capture",
 		"mailfmt":         "",
+		"mailfmt/compose": "",
 		"mailfmt/doctext": "",
+		"mailfmt/event":   "capture mailfmt mailfmt/zones",
+		"mailfmt/zones":   "",
 		"pack":            "capture spool",
 		"spool":           "",
 		"vault":           "",
@@ -39,7 +42,8 @@ func imports() map[string]string {
 
 		"graph/graphtest":   "capture",
 		"host/hosttest":     "",
-		"vault/storagetest": "",
+		"npmtest":           "",
+		"vault/storagetest": "npmtest",
 	}
 }
 

@@ -40,16 +40,16 @@ type seal struct {
 		Entries      int
 	}
 	Custodians []struct {
-		ID, Identifier, Status, Reason       string
-		Found, Captured, Excepted, Recovered int
-		Bytes                                int64
+		ID, Identifier, Status, Reason                  string
+		Found, Captured, Excepted, Unchanged, Recovered int
+		Bytes                                           int64
 	}
 }
 
 type manifest struct {
 	Batch, Status, PreviousManifestSha256, ConfigSha256 string
 	Sequence                                            int
-	Totals                                              struct{ Custodians, Found, Captured, Excepted, Excluded, Documents int }
+	Totals                                              struct{ Custodians, Found, Captured, Excepted, Unchanged, Excluded, Documents int }
 	Seals                                               []struct{ Name, SHA256 string }
 	Coverage                                            []struct{ Custodian, Scope, Reason string }
 	sum                                                 string
@@ -59,6 +59,7 @@ type itemRow struct {
 	ControlNumber, GroupIdentifier, Custodian, Item, GraphID, Kind, Folder, State, Native, NativeSha256, Text string
 	NativeBytes, Offset, CompressedBytes                                                                      int64
 	Received                                                                                                  string
+	Synthesised                                                                                               bool
 	pkg                                                                                                       string
 }
 
@@ -188,6 +189,9 @@ func (w *world) readPackage(e *evidence, stem string, s seal, data []byte) {
 		if native == nil || sum(native) != row.NativeSha256 || int64(len(native)) != row.NativeBytes {
 			w.Errorf("%s: item %d: the native is not the one that the row names", stem, i+1)
 		}
+		if row.Synthesised != bytes.HasPrefix(native, []byte("X-Chainmail-Synthesised: true\r\n")) {
+			w.Errorf("%s: item %d: what the row and the native say of its origin differs", stem, i+1)
+		}
 		for column, want := range map[string]string{
 			"Control Number": row.ControlNumber, "Native File": strings.ReplaceAll(row.Native, "/", `\`),
 			"Native SHA-256": row.NativeSha256, "Trace Data Batch": row.pkg, "Item State": row.State,
@@ -246,7 +250,7 @@ func (w *world) readManifest(e *evidence, name string) {
 		w.Errorf("%s.sha256 = %q, want %q", name, got, want)
 	}
 	named := map[string]bool{}
-	var found, captured, excepted, documents int
+	var found, captured, excepted, unchanged, documents int
 	for _, s := range m.Seals {
 		seal := path.Dir(name) + "/" + s.Name
 		named[seal] = true
@@ -256,12 +260,13 @@ func (w *world) readManifest(e *evidence, name string) {
 		documents += e.seals[seal].Documents
 		for _, c := range e.seals[seal].Custodians {
 			found, captured, excepted = found+c.Found, captured+c.Captured, excepted+c.Excepted
+			unchanged += c.Unchanged
 		}
 	}
-	if got := m.Totals; got.Found != found || got.Captured != captured || got.Excepted != excepted || got.Documents != documents {
+	if got := m.Totals; got.Found != found || got.Captured != captured || got.Excepted != excepted || got.Unchanged != unchanged || got.Documents != documents {
 		w.Errorf("%s: totals %+v are not the sums of its seals", name, got)
 	}
-	if found != captured+excepted && m.Status != string(capture.CompletedWithErrors) {
+	if found != captured+excepted+unchanged && m.Status != string(capture.CompletedWithErrors) {
 		w.Errorf("%s: found %d, captured %d, excepted %d", name, found, captured, excepted)
 	}
 	for seal := range e.seals {
@@ -306,11 +311,21 @@ func (w *world) checkNothingElse(e *evidence) {
 }
 
 // checkCaptured holds the evidence against the generator's own list: what lies in scope in the window, each item once, each
-// native one of the bodies that the stand-in served for it, and nothing else.
+// native one of the bodies that the stand-in served for it, or synthesised where it served none, and nothing else.
 func (w *world) checkCaptured(e *evidence, window capture.Window) {
 	w.Helper()
 	monitored := w.monitored()
-	w.checkOwed(e, slices.DeleteFunc(w.truth.InScope(window, false), func(i graphtest.TruthItem) bool { return !monitored[i.UserID] }))
+	owed := append(w.truth.InScope(window, false), w.eventsIn(window)...)
+	w.checkOwed(e, slices.DeleteFunc(owed, func(i graphtest.TruthItem) bool { return !monitored[i.UserID] }))
+}
+
+// eventsIn are the events that are owed of a window, as items.
+func (w *world) eventsIn(window capture.Window) []graphtest.TruthItem {
+	var items []graphtest.TruthItem
+	for _, e := range w.truth.EventsIn(window) {
+		items = append(items, graphtest.TruthItem{UserID: e.UserID, ImmutableID: e.ID, Folder: e.Folder, State: capture.Active})
+	}
+	return items
 }
 
 // checkOwed does it for a list of items.
@@ -325,7 +340,7 @@ func (w *world) checkOwed(e *evidence, owed []graphtest.TruthItem) {
 	}
 	got := map[string]int{}
 	for _, row := range e.items {
-		if row.Kind != string(capture.Email) {
+		if row.Kind == string(capture.Attachment) {
 			continue
 		}
 		key := row.Custodian + " " + row.GraphID
@@ -337,7 +352,7 @@ func (w *world) checkOwed(e *evidence, owed []graphtest.TruthItem) {
 		case string(state) != row.State:
 			w.Errorf("item %s: state %s, want %s", row.Item, row.State, state)
 		}
-		if !slices.Contains(w.graph.Served(row.Custodian, row.GraphID), row.NativeSha256) {
+		if bodies := w.graph.Served(row.Custodian, row.GraphID); row.Kind == string(capture.Email) && !slices.Contains(bodies, row.NativeSha256) && !(row.Synthesised && len(bodies) == 0) {
 			w.Errorf("item %s: its native is no body that was served for it", row.Item)
 		}
 	}

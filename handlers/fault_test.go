@@ -172,24 +172,41 @@ type accident struct {
 	name   string
 	befall func(w *world, i graphtest.TruthItem) (id, code string)
 	moment bool // it happens while the item is collected
+
+	synthesised bool // it is captured without its MIME
 }
 
 func accidents() []accident {
 	return []accident{
 		{name: "its MIME cannot be made", befall: func(w *world, i graphtest.TruthItem) (string, string) {
-			w.message(i, func(m *graphtest.Message) { m.NoMIME = true })
-			return i.ImmutableID, "ErrorMimeContentConversionFailed"
-		}},
+			w.message(i, func(m *graphtest.Message) {
+				m.NoMIME = true
+				m.Attached = []graphtest.Attachment{
+					{Kind: graphtest.ItemAttachment, Name: graphtest.Canary, Content: []byte("BEGIN:VCALENDAR\r\nEND:VCALENDAR\r\n")},
+					{Kind: graphtest.ReferenceAttachment, Name: graphtest.Canary + ".xlsx"},
+					{Kind: graphtest.FileAttachment, Name: graphtest.Canary + ".ole", Unopened: true},
+				}
+			})
+			return "", ""
+		}, synthesised: true},
 		{name: "its data is corrupt", befall: func(w *world, i graphtest.TruthItem) (string, string) {
 			w.graph.Fault(valueOf(i), 0, graphtest.Fault{Status: 500, Code: "ErrorCorruptData"})
-			return i.ImmutableID, "ErrorCorruptData"
-		}},
+			return "", ""
+		}, synthesised: true},
 		{name: "its answer always breaks off", befall: func(w *world, i graphtest.TruthItem) (string, string) {
 			w.graph.Fault(valueOf(i), 0, graphtest.Fault{CutAfter: 100})
-			return i.ImmutableID, "CutAnswer"
+			return "", ""
+		}, synthesised: true},
+		{name: "its MIME is never found without a reason", befall: func(w *world, i graphtest.TruthItem) (string, string) {
+			w.graph.Fault(valueOf(i), 0, graphtest.Fault{Status: 404, Empty: true})
+			return "", ""
+		}, synthesised: true},
+		{name: "neither MIME nor JSON can be made of it", befall: func(w *world, i graphtest.TruthItem) (string, string) {
+			w.graph.Fault(anyOf(i), 0, graphtest.Fault{Status: 500, Code: "ErrorCorruptData"})
+			return i.ImmutableID, "ErrorCorruptData"
 		}},
 		{name: "it is never found without a reason", befall: func(w *world, i graphtest.TruthItem) (string, string) {
-			w.graph.Fault(valueOf(i), 0, graphtest.Fault{Status: 404, Empty: true})
+			w.graph.Fault(anyOf(i), 0, graphtest.Fault{Status: 404, Empty: true})
 			return i.ImmutableID, "transient"
 		}},
 		{name: "it cannot be listed", befall: func(w *world, i graphtest.TruthItem) (string, string) {
@@ -224,6 +241,10 @@ func accidents() []accident {
 			})
 			return "", ""
 		}},
+		{name: "it has 150 MB and no MIME", befall: func(w *world, i graphtest.TruthItem) (string, string) {
+			w.message(i, func(m *graphtest.Message) { m.MIME, m.Size, m.NoMIME = graphtest.Bulk("large", 150<<20), 110<<20, true })
+			return "", ""
+		}, synthesised: true},
 		{name: "it has 150 MB", befall: func(w *world, i graphtest.TruthItem) (string, string) {
 			w.message(i, func(m *graphtest.Message) { m.MIME, m.Size = graphtest.Bulk("large", 150<<20), 110<<20 })
 			return "", ""
@@ -235,6 +256,11 @@ func valueOf(i graphtest.TruthItem) func(graphtest.Request) bool {
 	return func(r graphtest.Request) bool {
 		return r.Path == value && r.User == i.UserID && r.Item == i.ImmutableID
 	}
+}
+
+// anyOf matches all that is asked of an item.
+func anyOf(i graphtest.TruthItem) func(graphtest.Request) bool {
+	return func(r graphtest.Request) bool { return r.User == i.UserID && r.Item == i.ImmutableID }
 }
 
 // message changes an item's message.
@@ -278,7 +304,18 @@ func TestAnItemsAccidentCostsThatItemAtMost(t *testing.T) {
 			w.start()
 			w.settle()
 			w.checkAfterFaults(w.wanted(item, id, code))
+			w.checkSynthesised(item, a.synthesised)
 		})
+	}
+}
+
+// checkSynthesised holds that the item's native was made of JSON if that is wanted, and no other was.
+func (w *world) checkSynthesised(i graphtest.TruthItem, want bool) {
+	w.Helper()
+	for _, row := range w.readEvidence().items {
+		if own := row.Kind == string(capture.Email) && row.Custodian == i.UserID && row.GraphID == i.ImmutableID; row.Synthesised != (own && want) {
+			w.Errorf("the native of %s %s: synthesised is %v", row.Kind, row.Item, row.Synthesised)
+		}
 	}
 }
 
@@ -367,7 +404,8 @@ func (w *world) checkLeftOut(u *graphtest.User, status capture.CustodianStatus, 
 	w.Helper()
 	e := w.readEvidence()
 	others := slices.DeleteFunc(w.truth.InScope(graphtest.SmallHalf(), false), func(i graphtest.TruthItem) bool { return i.UserID == u.ID })
-	w.checkOwed(e, others)
+	events := slices.DeleteFunc(w.eventsIn(graphtest.SmallHalf()), func(i graphtest.TruthItem) bool { return i.UserID == u.ID })
+	w.checkOwed(e, append(others, events...))
 	w.checkViolations()
 	got := ""
 	for _, name := range slices.Sorted(maps.Keys(e.seals)) {

@@ -310,7 +310,7 @@ func twoBatches(t *testing.T) (*world, []graphtest.TruthItem) {
 	morning := graphtest.SmallHalf()
 	afternoon := capture.Window{Start: morning.End, End: morning.End.Add(12 * time.Hour)}
 	w.configure(w.source(map[string]any{
-		"endDate": afternoon.End.Format(time.RFC3339), "frequencyInMinutes": 720, "mergeBatchesDuringColdStart": false, "monitoredIndividualsPerJob": 1,
+		"collect": []string{"email"}, "endDate": afternoon.End.Format(time.RFC3339), "frequencyInMinutes": 720, "mergeBatchesDuringColdStart": false, "monitoredIndividualsPerJob": 1,
 	}))
 	noon := morning.End.Format(time.RFC3339)
 	w.put("individuals/people.csv", []byte("identifier,from,to\n"+leaver.Mail+",,"+noon+"\n"+joiner.Mail+","+noon+",\n"))
@@ -341,15 +341,16 @@ func (m *meeting) wait(t *testing.T) {
 	}
 }
 
-// killWorld is a world of three individuals and nobody, and half a day, with one item that cannot be had, so that every
-// step of the protocol is taken.
+// killWorld is a world of three individuals and nobody, and half a day, with one item that cannot be had and one without
+// MIME, so that every step of the protocol is taken.
 func killWorld(t *testing.T) (*world, capture.Window) {
 	t.Helper()
 	w := newSmallWorld(t)
 	day := graphtest.SmallHalf()
 	bad := owedBy(w.truth.InScope(day, false), w.tenant.Users[0])[1]
-	w.graph.Fault(func(r graphtest.Request) bool { return r.Path == value && r.Item == bad.ImmutableID }, 0,
+	w.graph.Fault(func(r graphtest.Request) bool { return r.Item == bad.ImmutableID }, 0,
 		graphtest.Fault{Status: 500, Code: "ErrorMimeContentConversionFailed"})
+	w.message(owedBy(w.truth.InScope(day, false), w.tenant.Users[0])[2], func(m *graphtest.Message) { m.NoMIME = true })
 	w.configure(w.source(map[string]any{"endDate": day.End.Format(time.RFC3339)}))
 	return w, day
 }

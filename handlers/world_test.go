@@ -202,7 +202,7 @@ func (w *world) store() {
 func (w *world) source(changes map[string]any) map[string]any {
 	s := map[string]any{
 		"name": testSource, "domain": w.tenant.Domain, "graphEndpoint": w.root, "credential": map[string]any{"kind": "none"},
-		"collect": []string{"email"}, "individuals": map[string]any{"file": "individuals/people.csv"},
+		"collect": []string{"email", "calendar"}, "individuals": map[string]any{"file": "individuals/people.csv"},
 		"startDate": "2026-03-02T00:00:00Z", "endDate": "2026-03-05T00:00:00Z", "controlNumberPrefix": "O365",
 		"retryPolicyInMinutes": []int{0, 0, 0},
 	}

@@ -144,6 +144,7 @@ func (c *Chain) manifest(ctx context.Context, s settings.Source, b ledger.Batch,
 	for _, x := range seals {
 		m.Seals = append(m.Seals, x.ref)
 		m.Totals.Documents += x.seal.Documents
+		m.Totals.Synthesised += x.seal.Synthesised
 		m.Totals.Texts = m.Totals.Texts.Plus(x.seal.Texts)
 		if x.seal.Package != nil {
 			m.Totals.Bytes += x.seal.Package.Bytes
@@ -152,6 +153,7 @@ func (c *Chain) manifest(ctx context.Context, s settings.Source, b ledger.Batch,
 			m.Totals.Found += k.Found
 			m.Totals.Captured += k.Captured
 			m.Totals.Excepted += k.Excepted
+			m.Totals.Unchanged += k.Unchanged
 			m.Totals.Recovered += k.Recovered
 			custodians[k.ID] = custodians[k.ID].plus(k)
 		}
@@ -164,6 +166,9 @@ func (c *Chain) manifest(ctx context.Context, s settings.Source, b ledger.Batch,
 		a := custodians[id]
 		if a.status == capture.Excluded {
 			m.Totals.Excluded++
+		}
+		for _, n := range a.notes {
+			m.Coverage = append(m.Coverage, pack.Coverage{Custodian: id, Scope: n.Scope, Reason: n.Reason})
 		}
 		if reason, failed := a.verdict(); reason != "" {
 			m.Coverage = append(m.Coverage, pack.Coverage{Custodian: id, Scope: "mailbox", Reason: reason})
@@ -233,11 +238,18 @@ func (c *Chain) archives(ctx context.Context, b ledger.Batch) ([]pack.Coverage, 
 type account struct {
 	status        capture.CustodianStatus
 	reason        string
-	found, closed int // closed: captured or excepted
+	found, closed int // closed: captured, excepted or unchanged
+	notes         []pack.Note
 }
 
 func (a account) plus(k pack.SealCustodian) account {
-	return account{k.Status, k.Reason, a.found + k.Found, a.closed + k.Captured + k.Excepted}
+	notes := a.notes
+	for _, n := range k.Coverage {
+		if !slices.Contains(notes, n) {
+			notes = append(notes[:len(notes):len(notes)], n)
+		}
+	}
+	return account{k.Status, k.Reason, a.found + k.Found, a.closed + k.Captured + k.Excepted + k.Unchanged, notes}
 }
 
 // verdict says why a mailbox is not, or not wholly, covered, and whether that is a failure; an empty reason: it is covered.
@@ -248,7 +260,7 @@ func (a account) verdict() (reason string, failed bool) {
 	case a.status != capture.Collected:
 		return "failed: " + a.reason, true
 	case a.found != a.closed:
-		return fmt.Sprintf("failed: %d found, %d captured or excepted", a.found, a.closed), true
+		return fmt.Sprintf("failed: %d found, %d captured, excepted or unchanged", a.found, a.closed), true
 	}
 	return "", false
 }
@@ -310,9 +322,14 @@ func coverage(s settings.Source) []pack.Coverage {
 	if !s.Drafts {
 		all = append(all, pack.Coverage{Scope: "drafts", Reason: "left out by setting collectDraftItems"})
 	}
-	calendars := pack.Coverage{Scope: "calendars", Reason: "not collected by this version"}
 	if !s.CollectCalendar {
-		calendars.Reason = "left out by setting collect"
+		return append(all, pack.Coverage{Scope: "calendars", Reason: "left out by setting collect"})
 	}
-	return append(all, calendars)
+	return append(all,
+		pack.Coverage{Scope: "calendars of others", Reason: "left out by rule, also where they are shared with a custodian"},
+		pack.Coverage{Scope: "events: attendees", Reason: "as they stand at capture: Microsoft Graph does not tell who was invited before"},
+		pack.Coverage{Scope: "events: earlier versions", Reason: "what an event said between two readings is not told by Microsoft Graph; " +
+			"the mails about it are captured as mails"},
+		pack.Coverage{Scope: "events: deleted", Reason: "Microsoft Graph shows no deleted appointments, nor those that were made and " +
+			"deleted between two readings; of meetings the cancellation's mail is captured"})
 }

@@ -41,7 +41,7 @@ func TestAManifestTellsTheWholeBatch(t *testing.T) {
 		t.Errorf("seals %v, want %v", got.Seals, seals)
 	}
 	want := pack.Totals{Custodians: 5, Found: 18, Captured: 12, Excepted: 1, Excluded: 1, Bytes: 400, Documents: 12}
-	want.Texts = pack.TextCounts{Extracted: 8, Protected: 4}
+	want.Synthesised, want.Texts = 5, pack.TextCounts{Extracted: 8, Protected: 4}
 	if got.Totals != want {
 		t.Errorf("totals %+v, want %+v", got.Totals, want)
 	}
@@ -77,6 +77,8 @@ func TestAManifestTellsTheWholeBatch(t *testing.T) {
 func TestABatchHasTheStatusOfItsWorstCustodian(t *testing.T) {
 	t.Parallel()
 	type k = pack.SealCustodian
+	unchanged := custodian(1, capture.Collected, "", 3, 1, 0)
+	unchanged.Unchanged = 2
 	for name, tt := range map[string]struct {
 		custodians int
 		parts      [][]k
@@ -86,6 +88,7 @@ func TestABatchHasTheStatusOfItsWorstCustodian(t *testing.T) {
 		"nobody":       {0, [][]k{{}}, capture.Completed, nil},
 		"nothing":      {1, [][]k{{custodian(1, capture.Collected, "", 0, 0, 0)}}, capture.Completed, nil},
 		"all captured": {1, [][]k{{custodian(1, capture.Collected, "", 2, 2, 0)}}, capture.Completed, nil},
+		"unchanged":    {1, [][]k{{unchanged}}, capture.Completed, nil},
 		"excepted":     {1, [][]k{{custodian(1, capture.Collected, "", 2, 1, 1)}}, capture.CompletedWithDocumentLevelErrors, nil},
 		"excluded":     {1, [][]k{{custodian(1, capture.Excluded, "Duplicate", 0, 0, 0)}}, capture.Completed, nil},
 		"failed": {
@@ -100,7 +103,7 @@ func TestABatchHasTheStatusOfItsWorstCustodian(t *testing.T) {
 		},
 		"more found than closed": {
 			1, [][]k{{custodian(1, capture.Collected, "", 3, 1, 1)}}, capture.CompletedWithErrors,
-			[]string{"c1 mailbox failed: 3 found, 2 captured or excepted"},
+			[]string{"c1 mailbox failed: 3 found, 2 captured, excepted or unchanged"},
 		},
 		"nobody speaks of one": {
 			2, [][]k{{custodian(1, capture.Collected, "", 0, 0, 0)}}, capture.CompletedWithErrors, []string{" custodians failed: the seals name 1 of 2"},
@@ -322,10 +325,11 @@ func TestTheCoverageSaysWhatIsNotCollected(t *testing.T) {
 		with   []string
 		not    []string
 	}{
-		"email":               {settings.Source{CollectEmail: true}, []string{"drafts", "calendars"}, []string{"email"}},
-		"email with drafts":   {settings.Source{CollectEmail: true, Drafts: true}, []string{"calendars"}, []string{"drafts", "email"}},
-		"calendars":           {settings.Source{CollectCalendar: true}, []string{"email", "calendars"}, nil},
-		"email and calendars": {settings.Source{CollectEmail: true, CollectCalendar: true}, []string{"calendars"}, []string{"email"}},
+		"email":             {settings.Source{CollectEmail: true}, []string{"drafts", "calendars"}, []string{"email", "events: deleted"}},
+		"email with drafts": {settings.Source{CollectEmail: true, Drafts: true}, []string{"calendars"}, []string{"drafts", "email"}},
+		"calendars": {settings.Source{CollectCalendar: true},
+			[]string{"email", "calendars of others", "events: attendees", "events: earlier versions", "events: deleted"}, []string{"calendars"}},
+		"email and calendars": {settings.Source{CollectEmail: true, CollectCalendar: true}, []string{"events: deleted"}, []string{"email", "calendars"}},
 	} {
 		var scopes []string
 		for _, k := range coverage(tt.source) {
@@ -344,5 +348,31 @@ func TestTheCoverageSaysWhatIsNotCollected(t *testing.T) {
 				t.Errorf("%s: the coverage speaks of %s", name, never)
 			}
 		}
+	}
+}
+
+func TestTheCoverageSaysOnceWhatTheSealsSayOfACustodian(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	batch := w.batch(2, 1, 0)
+	k := custodian(1, capture.Collecting, "", 2, 1, 0)
+	k.Coverage = []pack.Note{{Scope: "calendars of others", Reason: "left out by rule: 2 are shared with the mailbox"}}
+	w.seal(batch, 0, 1, k)
+	k.Status, k.Found, k.Coverage = capture.Collected, 0, append(k.Coverage, pack.Note{Scope: "calendars", Reason: "denied"})
+	w.seal(batch, 0, 2, k)
+	w.close(batch, 0, 2)
+	c, _ := w.chain()
+	var got []pack.Coverage
+	for _, x := range w.finish(c, batch).Coverage {
+		if x.Custodian != "" {
+			got = append(got, x)
+		}
+	}
+	want := []pack.Coverage{
+		{Custodian: "c1", Scope: "calendars", Reason: "denied"},
+		{Custodian: "c1", Scope: "calendars of others", Reason: "left out by rule: 2 are shared with the mailbox"},
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("coverage %v, want %v", got, want)
 	}
 }

@@ -123,6 +123,7 @@ func (w *world) seal(batch string, lane, part int, custodians ...pack.SealCustod
 		s.Documents += c.Captured
 	}
 	if s.Documents > 0 {
+		s.Synthesised = s.Documents / 2
 		s.Texts = pack.TextCounts{Extracted: s.Documents - 1, Protected: 1}
 		s.Package = &pack.Package{Name: s.Name().Stem() + ".zip", Bytes: 100, SHA256: strings.Repeat("b", 64), Entries: 1}
 	}

@@ -28,23 +28,36 @@ func (r *run) discover(ctx context.Context, p *progress) error {
 	if p.Listed {
 		return nil
 	}
-	if !r.source.CollectEmail { // nothing of the mailbox is wanted that this version collects
-		r.listed(ctx, p, nil, nil)
-		return nil
-	}
 	end, err := r.watch.begin(ctx, p.work(""))
 	if err != nil {
 		return err
 	}
 	defer end()
-	q := graph.Query{Window: r.batch.Window(), Quick: r.source.QuickDiscovery, Drafts: r.source.Drafts}
-	found, words := map[string]*capture.Item{}, words{}
+	found := map[string]*capture.Item{}
 	var lost []graph.Unlisted
+	if r.source.CollectEmail {
+		if lost, err = r.discoverMail(ctx, p, found); err != nil {
+			return err
+		}
+	}
+	if r.source.CollectCalendar {
+		if err := r.discoverEvents(ctx, p, found); err != nil {
+			return err
+		}
+	}
+	r.listed(ctx, p, found, lost)
+	return nil
+}
+
+// discoverMail finds the emails that the custodian is owed, and what cannot be listed of them.
+func (r *run) discoverMail(ctx context.Context, p *progress, found map[string]*capture.Item) (lost []graph.Unlisted, err error) {
+	q := graph.Query{Window: r.batch.Window(), Quick: r.source.QuickDiscovery, Drafts: r.source.Drafts}
+	words := words{}
 	var before []string
 	for n := range listings {
 		l, err := r.graph.List(ctx, p.Custodian.ID, q)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		lost = l.Unlisted // what could not be listed in passing is there by now
 		keys := make([]string, 0, len(l.Items))
@@ -73,8 +86,7 @@ func (r *run) discover(ctx context.Context, p *progress) error {
 		before = keys
 		q.IDsOnly = n == 0 || !fresh // what a listing of ids found new is listed once more in full
 	}
-	r.listed(ctx, p, found, lost)
-	return nil
+	return lost, nil
 }
 
 // words are texts that many items have in common, such as their folders, each kept once.
@@ -210,15 +222,15 @@ func (r *run) take(ctx context.Context, p *progress, it capture.Item, room int64
 		return err
 	}
 	defer lease.Release()
+	if it.Kind == capture.Event {
+		return r.event(ctx, p, it, lease)
+	}
 	native := lease.New()
-	if _, err := r.graph.MIME(ctx, p.Custodian.ID, it.GraphID, native); err != nil {
-		if errors.Is(err, spool.ErrCrowded) {
-			return err
-		}
-		code, err := r.itemFault(ctx, p, err)
-		if err != nil {
-			return err
-		}
+	made, code, err := r.native(ctx, p, it, lease, native)
+	switch {
+	case err != nil:
+		return err
+	case code != "":
 		return r.except(ctx, p, it, stageFetch, code)
 	}
 	family, panicked, err := r.read(ctx, lease, p.Custodian, it, native)
@@ -227,6 +239,8 @@ func (r *run) take(ctx context.Context, p *progress, it capture.Item, room int64
 		return r.except(ctx, p, it, stageRead, codePanic)
 	case err != nil:
 		return err
+	case made != nil:
+		made.mark(&family[0])
 	}
 	size := native.Size()
 	if err := native.Close(); err != nil { // it may be large, and the package be busy
@@ -251,7 +265,8 @@ func (r *run) read(ctx context.Context, lease *spool.Lease, c capture.Custodian,
 const unknownSize = 4 << 20
 
 // estimate is the room that an item takes in the spool: as MIME, a third larger than Exchange's own account of it, its
-// attachments, and while they are compressed the largest of them once more, or all of it at the end.
+// attachments, and while they are compressed the largest of them once more, or all of it at the end. What is synthesised takes
+// less before that: its attachments, and the MIME that is made of them.
 func estimate(size int64) int64 {
 	if size <= 0 {
 		size = unknownSize

@@ -7,12 +7,14 @@ import (
 	"io"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"chainmail/handlers/capture"
 	"chainmail/handlers/vault/storagetest"
 )
 
-// cutWorld has two mailboxes with twelve mails, of which one cannot be had, and packages of six.
+// cutWorld has two mailboxes with twelve mails, of which one cannot be had and one has no MIME, and an event each, and packages
+// of five.
 func cutWorld(t *testing.T) (w *world, bad string) {
 	t.Helper()
 	tenant := newTenant(2)
@@ -21,8 +23,12 @@ func cutWorld(t *testing.T) (w *world, bad string) {
 	put(tenant.Users[1], "Sent Items", 1, 4)
 	broken := tenant.Users[1].Folder("Sent Items").Messages[2]
 	broken.MIME = func(uint64) (io.ReadCloser, error) { return nil, errors.New("corrupt") }
-	w = newWorld(t, tenant, nil)
-	w.limits = Limits{Entries: 24}
+	tenant.Users[0].Folder("Inbox").Messages[3].NoMIME = true
+	for i, u := range tenant.Users {
+		diary(u, meeting(u, 1, day().Start.Add(time.Duration(i)*time.Hour)))
+	}
+	w = newWorld(t, tenant, map[string]any{"collect": []string{"email", "calendar"}})
+	w.limits = Limits{Entries: 20} // of 48: three parts, in whatever order the items come
 	w.batch(w.custodians()...)
 	return w, broken.ImmutableID
 }
@@ -31,6 +37,9 @@ func checkCut(w *world, bad string) {
 	w.Helper()
 	e := w.read()
 	w.checkOwed(e, capture.CompletedWithDocumentLevelErrors, map[string]string{bad: "ErrorMimeContentConversionFailed"})
+	if n := e.manifest.Totals.Synthesised; n != 1 {
+		w.Errorf("%d natives are synthesised, want one", n)
+	}
 	for name, s := range e.seals {
 		if len(s.Custodians) == 0 {
 			w.Errorf("%s seals nothing", name)

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"chainmail/handlers/capture"
+	"chainmail/handlers/graph/graphtest"
 	"chainmail/handlers/pack"
 	"chainmail/handlers/vault"
 )
@@ -24,10 +25,18 @@ type evidence struct {
 	manifest   pack.Manifest
 }
 
-// read reads the evidence of the batch, which must be published.
+// read reads the evidence of the batch of the day, which must be published.
 func (w *world) read() *evidence {
 	w.Helper()
+	return w.readOf(day(), 1)
+}
+
+// readOf reads the evidence of the batch of a period, which is the sequence-th that was published.
+func (w *world) readOf(period capture.Window, sequence int64) *evidence {
+	w.Helper()
 	e := w.files()
+	folder := pack.Folder(testSource, capture.BatchID(period, 1))
+	maps.DeleteFunc(e.files, func(name string, _ []byte) bool { return !strings.HasPrefix(name, folder) })
 	for name, data := range e.files {
 		if strings.HasSuffix(name, ".seal.json") {
 			s, err := pack.ParseSeal(data)
@@ -36,13 +45,15 @@ func (w *world) read() *evidence {
 			w.checkPart(e, s)
 		}
 	}
-	folder := pack.Folder(testSource, capture.BatchID(day(), 1))
 	data := e.files[folder+pack.ManifestFile]
 	m, err := pack.ParseManifest(data)
 	must(w.T, err)
 	e.manifest = m
 	if got := string(e.files[folder+pack.ManifestSumFile]); got != string(pack.ManifestSumLine(data)) {
 		w.Errorf("the manifest's hash file holds %q", got)
+	}
+	if m.Sequence != sequence || (m.PreviousManifestSHA256 == "") != (sequence == 1) {
+		w.Errorf("the manifest has sequence %d and a predecessor %q", m.Sequence, m.PreviousManifestSHA256)
 	}
 	w.checkManifest(e)
 	return e
@@ -77,6 +88,9 @@ func (w *world) checkPart(e *evidence, s pack.Seal) {
 		if len(rows) != s.Documents || pack.CountTexts(rows) != s.Texts || s.Texts.Sum() != s.Documents {
 			w.Errorf("%s: %d items, %d documents sealed, with the texts %+v", n.Stem(), len(rows), s.Documents, s.Texts)
 		}
+		if pack.CountSynthesised(rows) != s.Synthesised {
+			w.Errorf("%s: %d natives are synthesised, the seal says %d", n.Stem(), pack.CountSynthesised(rows), s.Synthesised)
+		}
 		for _, row := range rows {
 			if row.Kind != capture.Attachment {
 				e.items = append(e.items, row)
@@ -110,7 +124,9 @@ func (w *world) checkPackage(e *evidence, s pack.Seal, rows []pack.ItemRow) {
 		must(w.T, err)
 		native, err := io.ReadAll(f)
 		must(w.T, err)
-		served := row.Kind == capture.Attachment || slices.Contains(w.graph.Served(row.Custodian, row.GraphID), row.NativeSHA256)
+		bodies := w.graph.Served(row.Custodian, row.GraphID)
+		served := row.Kind != capture.Email || slices.Contains(bodies, row.NativeSHA256) ||
+			row.Synthesised && len(bodies) == 0 && bytes.HasPrefix(native, []byte(pack.SynthesisedMark))
 		if pack.Sum(native) != row.NativeSHA256 || !served {
 			w.Errorf("item %s: its native is no body that was served for it", row.Item)
 		}
@@ -136,6 +152,7 @@ func (w *world) checkManifest(e *evidence) {
 			delete(left, path.Base(name))
 		}
 		sum.Documents += s.Documents
+		sum.Synthesised += s.Synthesised
 		sum.Texts = sum.Texts.Plus(s.Texts)
 		if s.Package != nil {
 			sum.Bytes += s.Package.Bytes
@@ -149,6 +166,7 @@ func (w *world) checkManifest(e *evidence) {
 			sum.Found += c.Found
 			sum.Captured += c.Captured
 			sum.Excepted += c.Excepted
+			sum.Unchanged += c.Unchanged
 		}
 	}
 	sum.Custodians, sum.Excluded = len(custodians), m.Totals.Excluded
@@ -159,9 +177,6 @@ func (w *world) checkManifest(e *evidence) {
 	delete(left, pack.ManifestSumFile)
 	for name := range left {
 		w.Errorf("%s belongs to nothing", name)
-	}
-	if m.Sequence != 1 || m.PreviousManifestSHA256 != "" {
-		w.Errorf("the manifest has sequence %d and a predecessor %q", m.Sequence, m.PreviousManifestSHA256)
 	}
 }
 
@@ -174,6 +189,15 @@ func (w *world) checkOwed(e *evidence, status capture.BatchStatus, codes map[str
 			if f := u.Folder(path); f != nil {
 				for _, m := range f.Messages {
 					want[m.ImmutableID] = ""
+				}
+			}
+		}
+	}
+	for _, u := range w.tenant.Users {
+		for _, one := range u.Calendars {
+			for _, event := range one.Events {
+				if one.Owner == (graphtest.Address{}) && day().Contains(event.LastModified) {
+					want[event.ID] = ""
 				}
 			}
 		}

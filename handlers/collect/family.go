@@ -49,15 +49,23 @@ const (
 // family makes an email's family of its native. What the mail is never makes an error: what could not be read stands in
 // the documents' Errors; an error is the spool's, or that of the context.
 func (r *run) family(ctx context.Context, lease *spool.Lease, c capture.Custodian, it capture.Item, native *spool.Buffer) ([]pack.Document, error) {
-	f := &family{
-		reader: &r.reader, roll: &r.roll, ctx: ctx, log: r.log, texts: r.Texts, source: r.source, custodian: c, item: it, lease: lease,
-		packed: lease.New(), room: 10*native.Size() + familyRoom,
-	}
+	f := r.newFamily(ctx, lease, c, it, 10*native.Size()+familyRoom)
 	err := f.message(native.Open(), pack.Document{Kind: it.Kind, Parent: -1}, 0)
+	return f.finished(), err
+}
+
+func (r *run) newFamily(ctx context.Context, lease *spool.Lease, c capture.Custodian, it capture.Item, room int64) *family {
+	return &family{
+		reader: &r.reader, roll: &r.roll, ctx: ctx, log: r.log, texts: r.Texts, source: r.source, custodian: c, item: it, lease: lease,
+		packed: lease.New(), room: room,
+	}
+}
+
+func (f *family) finished() []pack.Document {
 	for i := range f.documents {
 		f.documents[i].Monitored = f.monitored
 	}
-	return f.documents, err
+	return f.documents
 }
 
 // name is the entry of the native of the document that comes next.
@@ -137,18 +145,26 @@ func (f *family) attachment(message io.ReaderAt, a *mailfmt.Attachment, parent, 
 		return false, nil
 	}
 	at := len(f.documents)
+	if err := f.attached(content, a, parent, level); err != nil {
+		return false, err
+	}
+	f.fault(at, decoded.Defect())
+	return true, content.Close()
+}
+
+// attached takes in the content of what is attached to a document.
+func (f *family) attached(content *spool.Buffer, a *mailfmt.Attachment, parent, level int) (err error) {
+	at := len(f.documents)
 	d := pack.Document{Kind: capture.Attachment, Parent: parent, FileName: a.Name}
 	if a.Message() {
 		err = f.message(content.Open(), d, level)
 	} else {
 		err = f.file(content, a, d)
 	}
-	if err != nil {
-		return false, err
+	if err == nil {
+		f.documents[at].Fields.FileType = a.Type
 	}
-	f.documents[at].Fields.FileType = a.Type
-	f.fault(at, decoded.Defect())
-	return true, content.Close()
+	return err
 }
 
 // file takes in an attached file, with its text where its kind is one whose text is read.

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"chainmail/handlers/capture"
+	"chainmail/handlers/ledger"
 	"chainmail/handlers/pack"
 	"chainmail/handlers/vault"
 )
@@ -25,6 +26,7 @@ type part struct {
 	blocks     *vault.Blocks // nil while there is no document
 	writer     *pack.Writer
 	exceptions []capture.Exception
+	events     []ledger.EventVersion
 }
 
 // ensurePart opens the part that the next document or exception goes to. The lock is held.
@@ -37,7 +39,7 @@ func (r *run) ensurePart() *part {
 }
 
 // add puts a finished family into the package, and closes the part when it is full.
-func (r *run) add(ctx context.Context, p *progress, it capture.Item, family []pack.Document, bytes int64) error {
+func (r *run) add(ctx context.Context, p *progress, it capture.Item, family []pack.Document, bytes int64, events ...ledger.EventVersion) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.broken != nil {
@@ -59,6 +61,7 @@ func (r *run) add(ctx context.Context, p *progress, it capture.Item, family []pa
 	}
 	delete(p.todo, it.Key())
 	p.count(tally{Captured: 1, Bytes: bytes})
+	r.part.events = append(r.part.events, events...)
 	r.begun = true
 	if w := r.part.writer; w.Entries() >= cmp.Or(r.Limits.Entries, maxEntries) || w.Bytes() >= cmp.Or(r.Limits.Bytes, maxBytes) {
 		return r.closePart(false)
@@ -186,7 +189,10 @@ func (r *run) commit(ctx context.Context, rec *record) error {
 			return fmt.Errorf("write %s: %w", f.kind, err)
 		}
 	}
-	return r.Ledger.PutExceptions(ctx, r.source.Name, rec.Exceptions)
+	if err := r.Ledger.PutExceptions(ctx, r.source.Name, rec.Exceptions); err != nil {
+		return err
+	}
+	return r.Ledger.PutEvents(ctx, r.source.Name, rec.Events)
 }
 
 // finishPending does for a dead run what it could not do any more. If its staged blocks are gone (Azure keeps them for a

@@ -9,6 +9,7 @@ import (
 	"io"
 
 	"chainmail/handlers/capture"
+	"chainmail/handlers/ledger"
 	"chainmail/handlers/pack"
 )
 
@@ -21,14 +22,16 @@ type record struct {
 	Format string    `json:"format"`
 	Name   pack.Name `json:"name"`
 
-	Package       *pack.Package       `json:"package"` // nil: a part without documents
-	Blocks        []string            `json:"blocks,omitempty"`
-	Documents     int                 `json:"documents"`
-	Texts         pack.TextCounts     `json:"texts"`
-	ItemsSum      string              `json:"itemsSha256,omitempty"`
-	ExceptionsSum string              `json:"exceptionsSha256,omitempty"`
-	SealSum       string              `json:"sealSha256"`
-	Exceptions    []capture.Exception `json:"exceptions,omitempty"`
+	Package       *pack.Package         `json:"package"` // nil: a part without documents
+	Blocks        []string              `json:"blocks,omitempty"`
+	Documents     int                   `json:"documents"`
+	Synthesised   int                   `json:"synthesised,omitempty"`
+	Texts         pack.TextCounts       `json:"texts"`
+	ItemsSum      string                `json:"itemsSha256,omitempty"`
+	ExceptionsSum string                `json:"exceptionsSha256,omitempty"`
+	SealSum       string                `json:"sealSha256"`
+	Exceptions    []capture.Exception   `json:"exceptions,omitempty"`
+	Events        []ledger.EventVersion `json:"events,omitempty"` // captured, or seen to be as they were
 
 	Custodians []*progress `json:"custodians"`
 	Last       bool        `json:"last,omitempty"` // the chunk's last part: nothing comes after it
@@ -59,7 +62,7 @@ type open struct {
 // record ends the package and writes everything about the part into the state. The lock is held.
 func (r *run) record(ctx context.Context, last bool) (*record, error) {
 	part := r.ensurePart()
-	rec := &record{Format: recordFormat, Name: part.name, Custodians: r.custodians, Last: last, Exceptions: part.exceptions}
+	rec := &record{Format: recordFormat, Name: part.name, Custodians: r.custodians, Last: last, Exceptions: part.exceptions, Events: part.events}
 	rec.name = fmt.Sprintf("records/%s/%s/%05d-%d-%s/record.json", r.source.Name, r.batch.ID, part.name.Lane, part.name.Part, r.work.Run)
 	var items, exceptions []byte
 	if part.writer != nil && part.writer.Documents() > 0 {
@@ -71,7 +74,7 @@ func (r *run) record(ctx context.Context, last bool) (*record, error) {
 			return nil, fmt.Errorf("close package: %w", err)
 		}
 		rec.Package, rec.Blocks, rec.Documents = &pkg, part.blocks.IDs(), len(rows)
-		rec.Texts = pack.CountTexts(rows)
+		rec.Synthesised, rec.Texts = pack.CountSynthesised(rows), pack.CountTexts(rows)
 		if items, err = pack.EncodeItems(rows); err != nil {
 			return nil, err
 		}
@@ -134,7 +137,7 @@ func (r *run) seal(rec *record, last bool) pack.Seal {
 	s := pack.Seal{
 		Source: r.source.Name, Batch: r.batch.ID, Lane: rec.Name.Lane, Part: rec.Name.Part,
 		Package: rec.Package, ItemsSHA256: rec.ItemsSum, ExceptionsSHA256: rec.ExceptionsSum, Documents: rec.Documents,
-		Texts:      rec.Texts,
+		Synthesised: rec.Synthesised, Texts: rec.Texts,
 		Custodians: []pack.SealCustodian{},
 	}
 	for _, p := range r.custodians {
@@ -145,7 +148,8 @@ func (r *run) seal(rec *record, last bool) pack.Seal {
 		}
 		s.Custodians = append(s.Custodians, pack.SealCustodian{
 			ID: p.Custodian.Name(), Identifier: p.Custodian.Identifier, Status: p.Status, Reason: p.Reason,
-			Found: p.tally.Found, Captured: p.tally.Captured, Excepted: p.tally.Excepted, Bytes: p.tally.Bytes,
+			Found: p.tally.Found, Captured: p.tally.Captured, Excepted: p.tally.Excepted, Unchanged: p.tally.Unchanged,
+			Bytes: p.tally.Bytes, Coverage: p.Notes,
 		})
 	}
 	return s

@@ -12,6 +12,7 @@ import (
 	"chainmail/handlers/capture"
 	"chainmail/handlers/graph"
 	"chainmail/handlers/ledger"
+	"chainmail/handlers/pack"
 	"chainmail/handlers/settings"
 	"chainmail/handlers/vault"
 
@@ -49,6 +50,7 @@ type progress struct {
 	Attempts  int                     `json:"attempts,omitempty"` // that failed; the retry policy counts them
 	Due       time.Time               `json:"due,omitzero"`       // not before: Graph or the retry policy asks so
 	Total     tally                   `json:"total"`              // of all parts
+	Notes     []pack.Note             `json:"notes,omitempty"`    // what of the mailbox is not covered
 
 	todo  map[string]*capture.Item // by item key, what is still to fetch; often many
 	tally tally                    // of the part being filled
@@ -57,14 +59,15 @@ type progress struct {
 
 // tally is a custodian's share of a part; see seal.json.
 type tally struct {
-	Found    int   `json:"found"`
-	Captured int   `json:"captured"`
-	Excepted int   `json:"excepted"`
-	Bytes    int64 `json:"bytes"`
+	Found     int   `json:"found"`
+	Captured  int   `json:"captured"`
+	Excepted  int   `json:"excepted"`
+	Unchanged int   `json:"unchanged,omitempty"`
+	Bytes     int64 `json:"bytes"`
 }
 
 func (t tally) plus(u tally) tally {
-	return tally{t.Found + u.Found, t.Captured + u.Captured, t.Excepted + u.Excepted, t.Bytes + u.Bytes}
+	return tally{t.Found + u.Found, t.Captured + u.Captured, t.Excepted + u.Excepted, t.Unchanged + u.Unchanged, t.Bytes + u.Bytes}
 }
 
 func (p *progress) count(t tally) { p.tally, p.Total = p.tally.plus(t), p.Total.plus(t) }
@@ -174,7 +177,7 @@ func (r *run) report(ctx context.Context, p *progress, took time.Duration) {
 	r.mu.Unlock()
 	if t.Found > 0 || took > slow {
 		r.log.InfoContext(ctx, "custodian collected", "custodian", p.Custodian.Name(),
-			"found", t.Found, "captured", t.Captured, "excepted", t.Excepted, "bytes", t.Bytes, "ms", took.Milliseconds())
+			"found", t.Found, "captured", t.Captured, "excepted", t.Excepted, "unchanged", t.Unchanged, "bytes", t.Bytes, "ms", took.Milliseconds())
 	}
 }
 

@@ -245,8 +245,13 @@ func (w *world) custodians() []capture.Custodian {
 // batch makes the batch of the day for the custodians.
 func (w *world) batch(custodians ...capture.Custodian) string {
 	w.Helper()
+	return w.batchOf(day(), custodians...)
+}
+
+func (w *world) batchOf(period capture.Window, custodians ...capture.Custodian) string {
+	w.Helper()
 	b := ledger.Batch{
-		ID: capture.BatchID(day(), 1), Start: day().Start, End: day().End, N: 1, Reason: "window", Custodians: len(custodians),
+		ID: capture.BatchID(period, 1), Start: period.Start, End: period.End, N: 1, Reason: "window", Custodians: len(custodians),
 		ConfigSHA256: strings.Repeat("0", 64),
 	}
 	lanes := map[int]bool{}

@@ -55,6 +55,12 @@ func TestNothingThatTheServiceSaysIsRepeated(t *testing.T) {
 					_, err := b.client.List(t.Context(), user.ID, Query{Window: window, Quick: true})
 					return err
 				},
+				"message":     func() error { _, err := b.client.Message(t.Context(), item.UserID, item.ImmutableID); return err },
+				"attachments": func() error { _, err := b.client.Attachments(t.Context(), item.UserID, item.ImmutableID); return err },
+				"attachment": func() error {
+					_, err := b.client.Attachment(t.Context(), item.UserID, item.ImmutableID, "zeisig", &page{})
+					return err
+				},
 				"fetch": func() error { _, err := b.client.MIME(t.Context(), item.UserID, item.ImmutableID, &page{}); return err },
 			}
 			failed := 0

@@ -283,12 +283,17 @@ func (l *lister) item(m models.Messageable) capture.Item {
 	return item
 }
 
-// isSize tells the size from other properties. QUIRK: Exchange spells the id in its own way, "Integer 0xe08", however it was
-// asked for.
-func isSize(id string) bool {
+// isSize tells the size from other properties.
+func isSize(id string) bool { return isProperty(id, sizeProperty) }
+
+// isProperty reports whether an extended property is the one of the given id. QUIRK: Exchange spells the id in its own way,
+// "Integer 0xe08", however it was asked for.
+func isProperty(id, asked string) bool {
 	kind, tag, _ := strings.Cut(id, " ")
+	askedKind, askedTag, _ := strings.Cut(asked, " ")
 	n, err := strconv.ParseUint(tag, 0, 32)
-	return err == nil && n == 0x0E08 && strings.EqualFold(kind, "Integer")
+	want, _ := strconv.ParseUint(askedTag, 0, 32)
+	return err == nil && n == want && strings.EqualFold(kind, askedKind)
 }
 
 func utc(t *time.Time) time.Time { return value(t).UTC() }

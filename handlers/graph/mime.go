@@ -15,6 +15,9 @@ type Sink interface {
 	Reset() error
 }
 
+// codeEmpty is the code of an answer without a body.
+const codeEmpty = "EmptyAnswer"
+
 // sinkError is a failure of the sink, which is the caller's and never tried again.
 type sinkError struct{ err error }
 
@@ -26,20 +29,32 @@ func (e *sinkError) Unwrap() error { return e.err }
 // error dst may hold a part of the item; an error of dst itself is in the returned error's chain and is no [*Error].
 // [NotFound] means that the item is gone, [NoMailbox] that the mailbox is, [BadItem] that Exchange cannot make its MIME.
 func (c *Client) MIME(ctx context.Context, userID, itemID string, dst Sink) (int64, error) {
+	return c.stream(ctx, "fetch item", userID, dst, func(ctx context.Context) (*abstractions.RequestInformation, error) {
+		return c.user(userID).Messages().ByMessageId(itemID).Content().ToGetRequestInformation(ctx,
+			&users.ItemMessagesItemValueContentRequestBuilderGetRequestConfiguration{Headers: immutableIDs()})
+	})
+}
+
+// stream writes the body of the answer to a request to dst, as [Client.MIME] does it.
+func (c *Client) stream(ctx context.Context, op, mailbox string, dst Sink,
+	info func(context.Context) (*abstractions.RequestInformation, error),
+) (int64, error) {
 	out := &counted{sink: dst}
-	err := c.do(ctx, call{op: "fetch item", mailbox: userID}, func(ctx context.Context) error {
+	err := c.do(ctx, call{op: op, mailbox: mailbox}, func(ctx context.Context) error {
 		if err := out.rewind(); err != nil {
 			return err
+		}
+		request, err := info(ctx)
+		if err != nil {
+			return &Error{Meaning: Bad, Code: "UnsendableRequest", err: err}
 		}
 		option := abstractions.NewRequestHandlerOption()
 		option.SetResponseHandler(func(resp any, _ abstractions.ErrorMappings) (any, error) {
 			// Nothing but nil may be returned: the adapter panics on any value.
 			return nil, out.receive(resp.(*http.Response))
 		})
-		_, err := c.user(userID).Messages().ByMessageId(itemID).Content().Get(ctx,
-			&users.ItemMessagesItemValueContentRequestBuilderGetRequestConfiguration{
-				Headers: immutableIDs(), Options: []abstractions.RequestOption{option, streamed{}},
-			})
+		request.AddRequestOptions([]abstractions.RequestOption{option, streamed{}})
+		_, err = c.adapter.SendPrimitive(ctx, request, "[]byte", nil)
 		return err
 	})
 	return out.n, err
@@ -85,7 +100,7 @@ func (w *counted) receive(resp *http.Response) error {
 		}
 	}
 	if w.n == 0 {
-		return &Error{Status: resp.StatusCode, Meaning: Transient, Code: "EmptyAnswer", tries: 3}
+		return &Error{Status: resp.StatusCode, Meaning: Transient, Code: codeEmpty, tries: 3}
 	}
 	return nil
 }

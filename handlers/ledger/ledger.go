@@ -12,6 +12,7 @@
 //	chunk:<batch>:<lane>        how far the chunk is; absent while it has never been started
 //	person:<key>                an individual: intervals of monitoring, object id, lane, reason of an exclusion
 //	exception:<custodian>:<item> an item that was found and is still to be had
+//	event:<custodian>:<item>    the version of a calendar event that was captured last
 //
 // Every change names the ETag that it was decided on. A change whose answer was lost and that the SDK sent again
 // conflicts with itself; each written row therefore carries the nonce of its change, and a conflict is settled by

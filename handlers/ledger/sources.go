@@ -69,3 +69,17 @@ func update[T any](ctx context.Context, l *Ledger, partition, key string, change
 		}
 	}
 }
+
+// complaintAfter is how old the same complaint must be to be written again: many mailboxes have it at once.
+const complaintAfter = time.Hour
+
+// Complain notes what is wrong with a source as a whole, by its code.
+func (l *Ledger) Complain(ctx context.Context, name, code string, now time.Time) error {
+	return l.UpdateSource(ctx, name, func(s *Source) bool {
+		if s.LastError == code && now.Sub(s.LastErrorAt) < complaintAfter {
+			return false
+		}
+		s.LastError, s.LastErrorAt = code, now
+		return true
+	})
+}

@@ -21,7 +21,9 @@ type Document struct {
 	Monitored  []string // identifiers of monitored individuals whom the family names, beside the custodian
 	FileName   string   // as the mail names it; "": the native's
 	Fields     Fields
-	For        string // the batch that a recovered item was owed to; "": this one
+	// Synthesised: the native is not the email's MIME, which Graph could not give, but was made of what Graph tells in JSON.
+	Synthesised bool
+	For         string // the batch that a recovered item was owed to; "": this one
 }
 
 // Fields are the load file's columns that come from a document's content. Persons are written as mail writes them,
@@ -86,6 +88,8 @@ func check(family []Document) error {
 			return fmt.Errorf("document %d does not come after its parent", i)
 		case i > 0 && d.Kind != capture.Attachment:
 			return fmt.Errorf("document %d is attached and of kind %s", i, d.Kind)
+		case d.Synthesised && (i > 0 || d.Kind != capture.Email):
+			return fmt.Errorf("document %d is synthesised and not an email of its own", i)
 		case !strings.HasPrefix(d.Native.Name, NativesFolder):
 			return fmt.Errorf("document %d has its native outside %s", i, NativesFolder)
 		case new(TextCounts).count(d.TextStatus) == nil:

@@ -22,6 +22,8 @@ func TestAFamilyThatIsNoneIsRefused(t *testing.T) {
 		{"its own parent", func(_ packer, f []Document) []Document { f[2].Parent = 2; return f }, "document 2 does not come after"},
 		{"parent behind it", func(_ packer, f []Document) []Document { f[1].Parent = 2; return f }, "document 1 does not come after"},
 		{"an email attached", func(_ packer, f []Document) []Document { f[1].Kind = capture.Email; return f }, "is attached and of kind email"},
+		{"an attachment synthesised", func(_ packer, f []Document) []Document { f[1].Synthesised = true; return f }, "document 1 is synthesised"},
+		{"an event synthesised", func(_ packer, f []Document) []Document { f[0].Kind, f[0].Synthesised = capture.Event, true; return f }, "document 0 is synthesised"},
 		{"native elsewhere", func(p packer, f []Document) []Document { f[1].Native = p.entry("x", ""); return f }, "native outside"},
 		{"text elsewhere", func(p packer, f []Document) []Document { f[1].Text = p.entry(NativesFolder+"x", ""); return f }, "text outside"},
 		{"the load file as native", func(p packer, f []Document) []Document { f[1].Native = p.entry(LoadFileName, ""); return f }, "native outside"},

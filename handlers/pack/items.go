@@ -31,9 +31,10 @@ type ItemRow struct {
 	Native            string        `json:"native"` // entry of the package
 	NativeSHA256      string        `json:"nativeSha256"`
 	NativeBytes       int64         `json:"nativeBytes"`
-	Offset            int64         `json:"offset"`          // of the native's compressed bytes in the package file
-	CompressedBytes   int64         `json:"compressedBytes"` // a raw Deflate stream
-	Text              string        `json:"text,omitempty"`  // entry of the package
+	Offset            int64         `json:"offset"`                // of the native's compressed bytes in the package file
+	CompressedBytes   int64         `json:"compressedBytes"`       // a raw Deflate stream
+	Synthesised       bool          `json:"synthesised,omitempty"` // the native was made of JSON, since its MIME was not to be had
+	Text              string        `json:"text,omitempty"`        // entry of the package
 	TextStatus        string        `json:"textStatus"`
 	DocumentHash      string        `json:"documentHash"`
 	MIH               string        `json:"mih,omitempty"`
@@ -49,8 +50,22 @@ func (r *record) item(offset int64) ItemRow {
 		Folder: r.Item.Folder, State: r.Item.State, Received: plausible(r.Item.Received), Sent: plausible(r.sent()),
 		Native: r.Native.Name, NativeSHA256: r.Native.SHA256, NativeBytes: r.Native.Size,
 		Offset: offset, CompressedBytes: r.Native.Compressed,
-		Text: entryName(r.Text), TextStatus: r.TextStatus, DocumentHash: r.documentHash(), MIH: r.Fields.MIH, For: r.For,
+		Synthesised: r.Synthesised,
+		Text:        entryName(r.Text), TextStatus: r.TextStatus, DocumentHash: r.documentHash(), MIH: r.Fields.MIH, For: r.For,
 	}
+}
+
+// SynthesisedMark is how a synthesised native begins.
+const SynthesisedMark = "X-Chainmail-Synthesised: true\r\n"
+
+// CountSynthesised counts the natives that were made of JSON.
+func CountSynthesised(rows []ItemRow) (n int) {
+	for _, row := range rows {
+		if row.Synthesised {
+			n++
+		}
+	}
+	return n
 }
 
 // itemBytes is how long a line usually is at most. Growing line by line, the buffer would take three times its length.

@@ -263,7 +263,7 @@ func (r *record) action() string {
 func (r *record) otherMetadata() string {
 	all := slices.Concat(r.Fields.Other, []KeyValue{
 		{"Item Key", r.Item.Key()}, {"Change Key", r.Item.ChangeKey}, {"Message Item Class", r.Fields.Class},
-		{"Recovered For", r.For},
+		{"Recovered For", r.For}, {"Synthesised", map[bool]string{true: "true"}[r.Synthesised]},
 	})
 	all = slices.DeleteFunc(all, func(kv KeyValue) bool { return kv.Value == "" })
 	var b bytes.Buffer

@@ -79,7 +79,7 @@ func loadfileText(t testing.TB, b built) string {
 // everything is a family that fills every column.
 func everything(p packer) []Document {
 	d := p.email("full")
-	d.For = "20260301000000UTC-20260302000000UTC"
+	d.For, d.Synthesised = "20260301000000UTC-20260302000000UTC", true
 	d.Fields = Fields{
 		From: []string{"Anna Lind <anna@contoso.example>"}, To: []string{"Bo; the second <bo@contoso.example>", "Cid <cid@x.example>"},
 		CC: []string{"d@x.example"}, BCC: []string{"e@x.example"}, FromAddress: "anna@contoso.example", Recipients: 4,
@@ -155,7 +155,7 @@ func TestEveryColumnIsFilledFromItsSource(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []KeyValue{{"Mailer", `"x"`}, {"Item Key", letter("full").Key()}, {"Change Key", "CQAAABYAAAD"},
-		{"Message Item Class", "IPM.Note"}, {"Recovered For", "20260301000000UTC-20260302000000UTC"}}
+		{"Message Item Class", "IPM.Note"}, {"Recovered For", "20260301000000UTC-20260302000000UTC"}, {"Synthesised", "true"}}
 	if !slices.Equal(other, want) {
 		t.Errorf("Other Metadata %q, want %q", other, want)
 	}

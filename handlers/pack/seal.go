@@ -29,6 +29,7 @@ type Seal struct {
 	ItemsSHA256      string          `json:"itemsSha256"`      // "": there is no such file
 	ExceptionsSHA256 string          `json:"exceptionsSha256"` // "": there is no such file
 	Documents        int             `json:"documents"`        // rows of the items
+	Synthesised      int             `json:"synthesised"`      // of the documents, natives made of JSON
 	Texts            TextCounts      `json:"texts"`            // of the documents
 	Custodians       []SealCustodian `json:"custodians"`       // by id
 }
@@ -43,8 +44,16 @@ type SealCustodian struct {
 	Found      int                     `json:"found"`
 	Captured   int                     `json:"captured"`
 	Excepted   int                     `json:"excepted"`
+	Unchanged  int                     `json:"unchanged"` // found, and captured before as they are
 	Recovered  int                     `json:"recovered"` // captured here, and owed to an earlier batch
 	Bytes      int64                   `json:"bytes"`     // of the natives of captured and recovered items
+	Coverage   []Note                  `json:"coverage,omitempty"`
+}
+
+// A Note says what of a mailbox is not covered, or not wholly, and why.
+type Note struct {
+	Scope  string `json:"scope"`
+	Reason string `json:"reason"`
 }
 
 // Name is the name of the sealed part.
@@ -110,12 +119,14 @@ type Totals struct {
 	Found      int   `json:"found"`
 	Captured   int   `json:"captured"`
 	Excepted   int   `json:"excepted"`
+	Unchanged  int   `json:"unchanged"`
 	Recovered  int   `json:"recovered"`
 	Excluded   int   `json:"excluded"` // custodians
 	Bytes      int64 `json:"bytes"`    // of the packages
 	Documents  int   `json:"documents"`
 
-	Texts TextCounts `json:"texts"` // of the documents
+	Synthesised int        `json:"synthesised"` // of the documents, natives made of JSON
+	Texts       TextCounts `json:"texts"`       // of the documents
 }
 
 // A FileSum is a file of the batch's folder and its SHA-256.

@@ -16,7 +16,7 @@ func sampleSeal() Seal {
 	return Seal{
 		Source: n.Source, Batch: n.Batch, Lane: n.Lane, Part: n.Part,
 		Package:     &Package{Name: n.Stem() + ".zip", Bytes: 123456, SHA256: strings.Repeat("0a", 32), Entries: 7},
-		ItemsSHA256: strings.Repeat("1b", 32), ExceptionsSHA256: strings.Repeat("2c", 32), Documents: 4,
+		ItemsSHA256: strings.Repeat("1b", 32), ExceptionsSHA256: strings.Repeat("2c", 32), Documents: 4, Synthesised: 1,
 		Custodians: []SealCustodian{
 			{ID: "b", Identifier: "bo@contoso.example", Status: capture.Excluded, Reason: capture.ReasonNoMailbox},
 			{ID: "a", Identifier: `"<anna>" & co@contoso.example`, Status: capture.Collected, Found: 5, Captured: 4, Excepted: 1, Recovered: 2, Bytes: 999},
@@ -31,7 +31,7 @@ func sampleManifest() Manifest {
 		Reason: "window", RetryOf: n.Batch + "-2", Status: capture.CompletedWithDocumentLevelErrors, Sequence: 3,
 		PreviousManifestSHA256: strings.Repeat("3d", 32), ConfigSHA256: strings.Repeat("4e", 32),
 		Statuses: []StatusAt{{capture.Created, at("2026-03-03T00:10:00Z"), 0}, {capture.CompletedWithDocumentLevelErrors, at("2026-03-03T01:20:00+01:00"), 4}},
-		Totals:   Totals{Custodians: 2, Found: 5, Captured: 4, Excepted: 1, Recovered: 2, Excluded: 1, Bytes: 999, Documents: 4},
+		Totals:   Totals{Custodians: 2, Found: 5, Captured: 4, Excepted: 1, Recovered: 2, Excluded: 1, Bytes: 999, Documents: 4, Synthesised: 1},
 		Seals:    []FileSum{{n.Stem() + "0.seal.json", strings.Repeat("5f", 32)}, {n.Stem() + ".seal.json", strings.Repeat("60", 32)}},
 		Closed: []Closed{
 			{n.Batch + "-3", letter("x").Key(), "Vanished"}, {n.Batch, letter("y").Key(), "Captured"}, {n.Batch, letter("x").Key(), "Captured"},

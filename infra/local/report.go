@@ -16,7 +16,7 @@ import (
 func (s *system) report(ctx context.Context, out io.Writer) (complete bool, err error) {
 	complete = true
 	t := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
-	fmt.Fprintln(t, "SOURCE\tBATCH\tSTATUS\tCUSTODIANS\tEXCLUDED\tFOUND\tCAPTURED\tEXCEPTED\tPACKAGES\tMB")
+	fmt.Fprintln(t, "SOURCE\tBATCH\tSTATUS\tCUSTODIANS\tEXCLUDED\tFOUND\tCAPTURED\tEXCEPTED\tUNCHANGED\tPACKAGES\tMB")
 	for _, source := range s.sources {
 		batches, err := s.ledger.Batches(ctx, source.Name)
 		if err != nil {
@@ -37,7 +37,7 @@ func (s *system) report(ctx context.Context, out io.Writer) (complete bool, err 
 
 func (s *system) reportBatch(ctx context.Context, t io.Writer, source, container string, b ledger.Batch) error {
 	if !b.Published {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t\t\t\t\t\t\n", source, b.ID, b.Status, b.Custodians)
+		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t\t\t\t\t\t\t\n", source, b.ID, b.Status, b.Custodians)
 		return nil
 	}
 	data, err := s.vault.Container(container).Get(ctx, pack.ManifestName(source, b.ID))
@@ -57,8 +57,8 @@ func (s *system) reportBatch(ctx context.Context, t io.Writer, source, container
 			packages++
 		}
 	}
-	fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%d\t%d\t%d\t%d\t%d\t%.1f\n", source, b.ID, m.Status, m.Totals.Custodians, m.Totals.Excluded,
-		m.Totals.Found, m.Totals.Captured, m.Totals.Excepted, packages, float64(m.Totals.Bytes)/1e6)
+	fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%.1f\n", source, b.ID, m.Status, m.Totals.Custodians, m.Totals.Excluded,
+		m.Totals.Found, m.Totals.Captured, m.Totals.Excepted, m.Totals.Unchanged, packages, float64(m.Totals.Bytes)/1e6)
 	return nil
 }
 

@@ -75,7 +75,7 @@ func (s *Server) describe(c *call) Request {
 	defer s.world.RUnlock()
 	request := Request{
 		Method: c.method, Path: c.method + " " + c.route.template, User: c.route.user, Folder: c.route.folder,
-		Item: c.route.message, Query: c.query, App: c.app, Batch: c.batch,
+		Item: c.route.message + c.route.event, Attachment: c.route.attachment, Query: c.query, App: c.app, Batch: c.batch,
 	}
 	c.prefer = parsePrefer(c.header)
 	if c.user = s.index.user(c.route.user); c.user != nil {
@@ -101,6 +101,11 @@ func (s *Server) enter(c *call, r Request) (func(), *reply) {
 
 // ofMailbox tells calls to a mailbox from those to the directory.
 func (r route) ofMailbox() bool { return strings.HasPrefix(r.template, pathUser+"/") }
+
+// ofCalendar tells calls about calendars and events from those about mail.
+func (r route) ofCalendar() bool {
+	return strings.HasPrefix(r.template, pathUser+"/calendar") || strings.HasPrefix(r.template, pathUser+"/events")
+}
 
 func (s *Server) count(r Request) {
 	s.mu.Lock()
@@ -140,6 +145,9 @@ func (s *Server) answer(c *call) *reply {
 	if bad := s.mailbox(c); bad != nil {
 		return bad
 	}
+	if c.route.ofCalendar() {
+		return s.answerCalendar(c)
+	}
 	switch c.route.template {
 	case pathSettings, pathPurpose:
 		return s.getSettings(c)
@@ -153,6 +161,10 @@ func (s *Server) answer(c *call) *reply {
 		return s.listMessages(c)
 	case pathMessage, pathFolderMessage:
 		return s.getMessage(c)
+	case pathAttachments:
+		return s.listAttachments(c)
+	case pathAttachment:
+		return s.getAttachment(c)
 	}
 	return s.getValue(c)
 }
@@ -160,7 +172,7 @@ func (s *Server) answer(c *call) *reply {
 // mailbox refuses a call to a mailbox that does not answer.
 func (s *Server) mailbox(c *call) *reply {
 	switch {
-	case !s.permitted("Mail.Read"):
+	case c.route.ofCalendar() && !s.permitted("Calendars.Read"), !c.route.ofCalendar() && !s.permitted("Mail.Read"):
 		return refuse(403, "ErrorAccessDenied", "Access is denied. Check credentials and try again.")
 	case c.user == nil && strings.Contains(c.route.user, "@"):
 		return refuse(404, "ErrorInvalidUser", "The requested user is invalid.")

@@ -248,7 +248,7 @@ func (g *generator) oddLetters() []*letter {
 		{subject: "納期のご連絡", text: "納期は3月10日です。よろしくお願いします。\n", charset: "shift_jis"},
 		{subject: "Log excerpt", text: strings.Repeat("0123456789 abcdefghij ", 400) + "\nend of the long line\n"},
 		{subject: "8-bit in long lines", text: strings.Repeat("Straße und Fuß ", 300) + "\n", charset: "windows-1252"},
-		{subject: "Logo inline", form: htmlOnly, text: "See our new logo.\n",
+		{subject: "Logo inline", form: htmlOnly, noMIME: true, text: "See our new logo.\n",
 			html:   `<p>See our new logo: <img src="cid:0" alt="Kestrel logo"></p><p>Smile <img src="cid:1" alt="🙂"></p>`,
 			inline: []file{fixed("logo.png", "image/png", picture(3)), fixed("smile.png", "image/png", picture(9))}},
 		{subject: "Steps to follow", form: alternative, text: "1. Unpack\n2. Check\n3. Sign\n",
@@ -261,12 +261,16 @@ func (g *generator) oddLetters() []*letter {
 			html: `<div style="display:none">Open to see the figures</div><table><tr><th>Month</th><th>Units</th></tr>` +
 				`<tr><td>January</td><td>120</td></tr><tr><td>February</td><td>96</td></tr></table><script>alert(1)</script>` +
 				`<!-- internal --><p>More at <a href="https://portal.kestrel.example/f?id=7">the portal</a>.</p>`},
-		{subject: "FW: delivery note", form: alternative, text: "The original is attached.\n", attached: &letter{
+		{subject: "FW: delivery note", form: alternative, noMIME: true, text: "The original is attached.\n", attached: &letter{
 			id: "<inner@kestrel.example>", from: Address{"Driver", "driver@kestrel.example"},
 			to: []Address{{"Dispatch", "dispatch@kestrel.example"}}, sent: g.day.AddDate(0, 0, -3), subject: "Delivery note",
 			text: "Twelve pallets, four damaged.\n", files: []file{attachment("pdf", "note", "Delivery note")},
 		}},
-		{subject: "Names of files", text: "Some names are difficult.\n", files: []file{
+		{subject: "Names of files", text: "Some names are difficult.\n", noMIME: true, beside: []Attachment{
+			{Kind: ItemAttachment, Name: "Site meeting", Content: []byte("BEGIN:VCALENDAR\r\nVERSION:2.0\r\nEND:VCALENDAR\r\n")},
+			{Kind: ReferenceAttachment, Name: "Budget.xlsx", ContentType: "application/octet-stream"},
+			{Kind: FileAttachment, Name: "Drawing.ole", Size: 20_000, Unopened: true},
+		}, files: []file{
 			attachment("txt", `..\..\windows\boot`, "escape"), attachment("txt", "Übersicht 2026 – März", "Übersicht"),
 			attachment("txt", strings.Repeat("long ", 60), "long"), attachment("pdf", "same", "one"), attachment("pdf", "same", "two"),
 		}},

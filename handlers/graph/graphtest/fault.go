@@ -11,15 +11,16 @@ import (
 
 // A Request is what hooks and faults see of a request, alone or in a batch.
 type Request struct {
-	Method string
-	Path   string // method and template, "GET /users/{id}/messages/{id}/$value"
-	User   string // object id; as sent if there is no such user
-	Folder string // folder id or well-known name as sent
-	Item   string // immutable id; as sent if there is no such message
-	Query  string // raw query
-	App    string // client id of the app; empty for an anonymous client and for the sign-in
-	N      int    // running number of the server's requests, from 1
-	Batch  bool   // is part of a batch
+	Method     string
+	Path       string // method and template, "GET /users/{id}/messages/{id}/$value"
+	User       string // object id; as sent if there is no such user
+	Folder     string // folder id or well-known name as sent
+	Item       string // immutable id; as sent if there is no such message
+	Attachment string // id of an attachment as sent
+	Query      string // raw query
+	App        string // client id of the app; empty for an anonymous client and for the sign-in
+	N          int    // running number of the server's requests, from 1
+	Batch      bool   // is part of a batch
 }
 
 // A PageFault is one of the ways in which Graph's paging has been seen to go wrong.
@@ -163,10 +164,15 @@ func (f *faults) next(r Request) (Fault, bool) {
 		{Status: 504, Code: "UnknownError", Body: []byte("<html><body>Gateway Timeout</body></html>"), ContentType: "text/html"},
 		{CutAfter: 200},
 	}
-	if r.Path != "GET "+pathValue && r.Path != "GET "+pathFolderValue {
+	if !r.streams() {
 		ways = append(ways, Fault{Truncate: 40})
 	}
 	return ways[random.IntN(len(ways))], true
+}
+
+// streams reports whether the answer is no JSON, so that a client cannot tell that it was cut where it is whole by HTTP's account.
+func (r Request) streams() bool {
+	return r.Path == "GET "+pathValue || r.Path == "GET "+pathFolderValue || r.Path == "GET "+pathAttachment
 }
 
 // answer is the fault's own answer; only for one with a status.

@@ -108,7 +108,10 @@ const (
 
 // A Mailbox is a user's folders, from the root that users do not see. Below the root lie the folder that users see as
 // the top (well-known name msgfolderroot) and beside it Recoverable Items (recoverableitemsroot).
-type Mailbox struct{ Root *Folder }
+type Mailbox struct {
+	Root      *Folder
+	Calendars []*Calendar
+}
 
 // A Folder is a mail folder. A search folder holds messages that lie elsewhere: the same pointers.
 type Folder struct {
@@ -155,6 +158,9 @@ type Message struct {
 	// NoMIME has its MIME fail for ever with 500 ErrorMimeContentConversionFailed, as Exchange does for items that it cannot
 	// convert.
 	NoMIME bool
+
+	// Attached is what is attached to it beside what its MIME holds.
+	Attached []Attachment
 
 	// Raw is the message's MIME if it is fixed. Otherwise MIME makes it, and call, which differs at each call, should
 	// go into the boundaries: Exchange makes MIME anew each time, so that its bytes are not an identity.

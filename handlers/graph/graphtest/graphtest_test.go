@@ -296,7 +296,7 @@ func TestRequestsAreAnsweredByGraphsRules(t *testing.T) {
 		{"MIME", "/users/id-ada/messages/AAkA-m1/$value", "", 200, "", ""},
 		{"MIME with an option", "/users/id-ada/messages/AAkA-m1/$value?$select=id", "", 400, "RequestBroker--ParseUri", "unknown query option"},
 
-		{"no such resource", "/users/id-ada/calendars", "", 400, "BadRequest", "calendars"},
+		{"no such resource", "/users/id-ada/contacts", "", 400, "BadRequest", "contacts"},
 		{"no such collection", "/devices", "", 400, "BadRequest", "devices"},
 		{"a key that is empty", "/users//messages", "", 400, "BadRequest", "segment"},
 	}

@@ -34,6 +34,9 @@ type letter struct {
 	inline        []file // for the HTML's cid: references, by position: <img src="cid:0">
 	attached      *letter
 	meeting       *meeting
+
+	noMIME bool         // Graph cannot make its MIME
+	beside []Attachment // attached to it beside what its MIME would hold
 }
 
 // A form is how a letter's body is put into MIME.

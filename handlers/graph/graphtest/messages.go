@@ -3,6 +3,7 @@ package graphtest
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -23,8 +24,8 @@ func messageProperties() []string {
 		"conversationIndex", "internetMessageHeaders", "uniqueBody")
 }
 
-// messageRow is a message as JSON.
-func (c *call) messageRow(f found, selected []string, sizes []string) map[string]any {
+// messageRow is a message as JSON, with what its MIME tells where d is not nil.
+func (c *call) messageRow(f found, selected []string, properties []string, d *detail) map[string]any {
 	m := f.message
 	id := m.MutableID
 	if c.prefer.immutable {
@@ -43,16 +44,21 @@ func (c *call) messageRow(f found, selected []string, sizes []string) map[string
 		"ccRecipients": recipients(m.Cc), "bccRecipients": recipients(m.Bcc), "replyTo": []any{},
 		"flag": map[string]any{"flagStatus": "notFlagged"},
 	}
+	if d != nil {
+		c.more(all, m, d)
+	}
 	row := project(all, selected, messageDefaults)
 	row["@odata.etag"] = `W/"` + m.ChangeKey + `"`
 	if m.Type != "" {
 		row["@odata.type"] = "#microsoft.graph." + m.Type
 	}
-	if len(sizes) > 0 {
-		var values []any
-		for _, id := range sizes {
-			values = append(values, map[string]any{"id": id, "value": strconv.FormatInt(m.Size, 10)})
+	var values []any
+	for _, id := range properties {
+		if v := m.property(id, d); v != "" {
+			values = append(values, map[string]any{"id": id, "value": v})
 		}
+	}
+	if values != nil {
 		row["singleValueExtendedProperties"] = values
 	}
 	return row
@@ -89,24 +95,27 @@ func recipients(all []Address) []any {
 }
 
 var (
-	expandSize = regexp.MustCompile(`^singleValueExtendedProperties\(\$filter=(.+)\)$`)
-	sizeClause = regexp.MustCompile(`^id eq '(Integer|Long) 0x0*([0-9A-Fa-f]+)'$`)
+	expandProperties = regexp.MustCompile(`^singleValueExtendedProperties\(\$filter=(.+)\)$`)
+	propertyClause   = regexp.MustCompile(`^id eq '(Integer|Long|String) 0x0*([0-9A-Fa-f]+)'$`)
 )
 
-// parseExpand reads an $expand: the message's size as an extended property, Integer or Long 0x0E08, is all that is
-// served. The ids come back as Exchange writes them, in lower case and without leading zeros.
+// extended are the extended properties that are served, as Exchange writes their ids, in lower case and without leading zeros: a
+// message's size, its class, its sensitivity, the ids that it refers to, and the one that it replies to.
+var extended = []string{"Integer 0xe08", "Long 0xe08", "String 0x1a", "Integer 0x36", "String 0x1039", "String 0x1042"}
+
+// parseExpand reads an $expand: some extended properties are all that is served.
 func parseExpand(text string) ([]string, error) {
-	outer := expandSize.FindStringSubmatch(text)
+	outer := expandProperties.FindStringSubmatch(text)
 	if outer == nil {
 		return nil, fmt.Errorf("only singleValueExtendedProperties($filter=id eq '…') can be expanded")
 	}
 	var ids []string
 	for clause := range strings.SplitSeq(outer[1], " or ") {
-		m := sizeClause.FindStringSubmatch(strings.TrimSpace(clause))
-		if m == nil || strings.ToLower(m[2]) != "e08" {
-			return nil, fmt.Errorf("the only extended property is the size, 0x0E08")
+		m := propertyClause.FindStringSubmatch(strings.TrimSpace(clause))
+		if m == nil || !slices.Contains(extended, m[1]+" 0x"+strings.ToLower(m[2])) {
+			return nil, fmt.Errorf("not an extended property that is served")
 		}
-		ids = append(ids, m[1]+" 0xe08")
+		ids = append(ids, m[1]+" 0x"+strings.ToLower(m[2]))
 	}
 	return ids, nil
 }
@@ -145,6 +154,9 @@ func (c *call) parseListing() (l listing, bad *reply) {
 	if l.sizes, bad = c.parseExpansion(); bad != nil {
 		return l, bad
 	}
+	if slices.ContainsFunc(l.sizes, func(id string) bool { return !strings.HasSuffix(id, " 0xe08") }) {
+		return l, refuse(400, "BadRequest", "Parsing OData Select and Expand failed.").breaks("$expand: in a list the size alone")
+	}
 	if l.selected, bad = selection(c.options, messageProperties()); bad != nil {
 		return l, bad
 	}
@@ -160,11 +172,11 @@ func (c *call) parseExpansion() ([]string, *reply) {
 	if !ok {
 		return nil, nil
 	}
-	sizes, err := parseExpand(text)
+	properties, err := parseExpand(text)
 	if err != nil {
 		return nil, refuse(400, "BadRequest", "Parsing OData Select and Expand failed.").breaks("$expand: " + err.Error())
 	}
-	return sizes, nil
+	return properties, nil
 }
 
 // listMessages answers the list of a folder's messages, or of the mailbox's.
@@ -192,7 +204,7 @@ func (s *Server) listMessages(c *call) *reply {
 	}
 	list := make([]map[string]any, 0, n)
 	for _, f := range rows[skip : skip+n] {
-		list = append(list, c.messageRow(f, l.selected, l.sizes))
+		list = append(list, c.messageRow(f, l.selected, l.sizes, nil))
 	}
 	answer := map[string]any{"@odata.context": c.base + context, "value": list}
 	if l.counted {
@@ -301,7 +313,7 @@ func (s *Server) getMessage(c *call) *reply {
 	if bad != nil {
 		return bad
 	}
-	sizes, bad := c.parseExpansion()
+	properties, bad := c.parseExpansion()
 	if bad != nil {
 		return bad
 	}
@@ -312,7 +324,11 @@ func (s *Server) getMessage(c *call) *reply {
 	if f.message.ListFault != "" && f.message.ListFaultAbove == 0 {
 		return unconvertible()
 	}
-	row := c.messageRow(f, selected, sizes)
+	d, err := f.message.detail()
+	if err != nil {
+		return unconvertible()
+	}
+	row := c.messageRow(f, selected, properties, d)
 	row["@odata.context"] = c.base + "/$metadata#users('" + c.user.ID + "')/messages/$entity"
 	return c.applied(jsonReply(row))
 }

@@ -11,7 +11,8 @@ import (
 // preferences are what a request's Prefer headers ask for, combined by comma or repeated (RFC 7240).
 type preferences struct {
 	immutable bool
-	pageSize  int // 0: none
+	unsafe    bool // HTML as it is
+	pageSize  int  // 0: none
 }
 
 func parsePrefer(h http.Header) preferences {
@@ -23,6 +24,8 @@ func parsePrefer(h http.Header) preferences {
 			switch strings.ToLower(strings.TrimSpace(name)) {
 			case "idtype":
 				p.immutable = value == "ImmutableId"
+			case "outlook.allow-unsafe-html":
+				p.unsafe = true
 			case "odata.maxpagesize":
 				if n, err := strconv.Atoi(value); err == nil && n > 0 {
 					p.pageSize = n

@@ -18,13 +18,15 @@ func TestRoutesAreReadInEveryForm(t *testing.T) {
 		"/users/u1/mailFolders/delta()":            {template: pathFoldersDelta, user: "u1"},
 		"/users/u1/mailFolders('inbox')/messages/": {template: pathFolderList, user: "u1", folder: "inbox"},
 		"/groups/g/transitiveMembers/graph.user":   {template: pathMemberUsers, group: "g"},
-		"/$batch":                                  {template: pathBatch},
+		"/users/u/messages/m/attachments":          {template: pathAttachments, user: "u", message: "m"},
+		"/users/u/messages/m/attachments/a/$value": {template: pathAttachment, user: "u", message: "m", attachment: "a"},
+		"/$batch": {template: pathBatch},
 	} {
 		if got, err := parseRoute(path); err != nil || got != want {
 			t.Errorf("parseRoute(%q) = %+v, %v, want %+v", path, got, err, want)
 		}
 	}
-	for _, path := range []string{"", "users", "/", "/users//messages", "/me/messages", "/users/u/messages/m/attachments", "/users/%zz", "/users/u/$value"} {
+	for _, path := range []string{"", "users", "/", "/users//messages", "/me/messages", "/users/u/messages/m/attachments/a", "/users/%zz", "/users/u/$value"} {
 		if got, err := parseRoute(path); err == nil {
 			t.Errorf("parseRoute(%q) = %+v, want an error", path, got)
 		}
@@ -123,6 +125,7 @@ func FuzzParseDirectoryFilter(f *testing.F) {
 
 func FuzzParseExpand(f *testing.F) {
 	f.Add("singleValueExtendedProperties($filter=id eq 'Integer 0x0E08' or id eq 'Long 0xe08')")
+	f.Add("singleValueExtendedProperties($filter=id eq 'String 0x1042')")
 	f.Fuzz(func(t *testing.T, text string) {
 		if ids, err := parseExpand(text); err == nil && len(ids) == 0 {
 			t.Errorf("parseExpand(%q) = nothing", text)
@@ -135,6 +138,9 @@ func FuzzServeHTTP(f *testing.F) {
 	f.Add("/v1.0/users/u/messages", "$top=1&$skip=2", `IdType="ImmutableId"`)
 	f.Add("/v1.0/users/u/mailFolders/inbox/messages/x/$value", "", "")
 	f.Add("/v1.0/users/u/mailFolders/delta", "$skiptoken=m~1", "odata.maxpagesize=9999999999")
+	f.Add("/v1.0/users/u/messages/AAx/attachments", "$select=name&$top=2", "outlook.allow-unsafe-html")
+	f.Add("/v1.0/users/u/messages/AAx/attachments/y/$value", "", "")
+	f.Add("/v1.0/users/u/messages/AAy", "$select=body", "")
 	f.Add("/v1.0/groups/g/transitiveMembers", "$skiptoken=x", "")
 	f.Add("/contoso.onmicrosoft.com/oauth2/v2.0/token", "", "")
 	root := newFolder("u", "", "Root", "root")

@@ -42,6 +42,9 @@ func (g *generator) plant(l *letter) {
 			list[i].name = g.markFile(list[i].name)
 		}
 	}
+	for i := range l.beside {
+		l.beside[i].Name = g.markFile(l.beside[i].Name)
+	}
 	if m := l.meeting; m != nil {
 		m.uid, m.location = g.markID(m.uid), g.mark(m.location)
 		for i := range m.attendees {

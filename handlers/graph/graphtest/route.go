@@ -8,34 +8,50 @@ import (
 
 // A route is a parsed path below the version: the template says what is asked for, the keys which one.
 type route struct {
-	template string // "/users/{id}/mailFolders/{id}/messages"
-	user     string // keys as sent, percent-decoding undone
-	folder   string
-	message  string
-	group    string
+	template   string // "/users/{id}/mailFolders/{id}/messages"
+	user       string // keys as sent, percent-decoding undone
+	folder     string
+	message    string
+	attachment string
+	calendar   string
+	event      string
+	group      string
+
+	calendarGroup string
 }
 
 // The templates that the stand-in serves.
 const (
-	pathUsers         = "/users"
-	pathUser          = "/users/{id}"
-	pathSettings      = "/users/{id}/mailboxSettings"
-	pathPurpose       = "/users/{id}/mailboxSettings/userPurpose"
-	pathFolders       = "/users/{id}/mailFolders"
-	pathFoldersDelta  = "/users/{id}/mailFolders/delta"
-	pathFolder        = "/users/{id}/mailFolders/{id}"
-	pathChildren      = "/users/{id}/mailFolders/{id}/childFolders"
-	pathFolderList    = "/users/{id}/mailFolders/{id}/messages"
-	pathFolderMessage = "/users/{id}/mailFolders/{id}/messages/{id}"
-	pathFolderValue   = "/users/{id}/mailFolders/{id}/messages/{id}/$value"
-	pathMessages      = "/users/{id}/messages"
-	pathMessage       = "/users/{id}/messages/{id}"
-	pathValue         = "/users/{id}/messages/{id}/$value"
-	pathGroups        = "/groups"
-	pathGroup         = "/groups/{id}"
-	pathMembers       = "/groups/{id}/transitiveMembers"
-	pathMemberUsers   = "/groups/{id}/transitiveMembers/microsoft.graph.user"
-	pathBatch         = "/$batch"
+	pathUsers            = "/users"
+	pathUser             = "/users/{id}"
+	pathSettings         = "/users/{id}/mailboxSettings"
+	pathPurpose          = "/users/{id}/mailboxSettings/userPurpose"
+	pathFolders          = "/users/{id}/mailFolders"
+	pathFoldersDelta     = "/users/{id}/mailFolders/delta"
+	pathFolder           = "/users/{id}/mailFolders/{id}"
+	pathChildren         = "/users/{id}/mailFolders/{id}/childFolders"
+	pathFolderList       = "/users/{id}/mailFolders/{id}/messages"
+	pathFolderMessage    = "/users/{id}/mailFolders/{id}/messages/{id}"
+	pathFolderValue      = "/users/{id}/mailFolders/{id}/messages/{id}/$value"
+	pathMessages         = "/users/{id}/messages"
+	pathMessage          = "/users/{id}/messages/{id}"
+	pathValue            = "/users/{id}/messages/{id}/$value"
+	pathAttachments      = "/users/{id}/messages/{id}/attachments"
+	pathAttachment       = "/users/{id}/messages/{id}/attachments/{id}/$value"
+	pathCalendars        = "/users/{id}/calendars"
+	pathCalendarEvents   = "/users/{id}/calendars/{id}/events"
+	pathCalendarView     = "/users/{id}/calendars/{id}/calendarView"
+	pathCalendarGroups   = "/users/{id}/calendarGroups"
+	pathGroupCalendars   = "/users/{id}/calendarGroups/{id}/calendars"
+	pathEvent            = "/users/{id}/events/{id}"
+	pathInstances        = "/users/{id}/events/{id}/instances"
+	pathEventAttachments = "/users/{id}/events/{id}/attachments"
+	pathEventAttachment  = "/users/{id}/events/{id}/attachments/{id}/$value"
+	pathGroups           = "/groups"
+	pathGroup            = "/groups/{id}"
+	pathMembers          = "/groups/{id}/transitiveMembers"
+	pathMemberUsers      = "/groups/{id}/transitiveMembers/microsoft.graph.user"
+	pathBatch            = "/$batch"
 )
 
 // served reports whether a template is one of the paths above, and its method.
@@ -45,6 +61,9 @@ func served(template string) (method string, ok bool) {
 		return "POST", true
 	case pathUsers, pathUser, pathSettings, pathPurpose, pathFolders, pathFoldersDelta, pathFolder, pathChildren,
 		pathFolderList, pathFolderMessage, pathFolderValue, pathMessages, pathMessage, pathValue,
+		pathAttachments, pathAttachment,
+		pathCalendars, pathCalendarEvents, pathCalendarView, pathCalendarGroups, pathGroupCalendars,
+		pathEvent, pathInstances, pathEventAttachments, pathEventAttachment,
 		pathGroups, pathGroup, pathMembers, pathMemberUsers:
 		return "GET", true
 	}
@@ -100,9 +119,20 @@ func (r *route) step(segment string) (word string, key *string) {
 		return segment, &r.folder
 	case (r.template == pathUser || r.template == pathFolder) && segment == "messages":
 		return segment, &r.message
+	case r.template == pathUser && segment == "calendarGroups":
+		return segment, &r.calendarGroup
+	case (r.template == pathUser || r.template == pathCalendarGroups+"/{id}") && segment == "calendars":
+		return segment, &r.calendar
+	case r.template == pathUser && segment == "events":
+		return segment, &r.event
+	case r.template == pathCalendars+"/{id}" && (segment == "events" || segment == "calendarView"),
+		r.template == pathEvent && segment == "instances", r.template == pathEventAttachments+"/{id}" && segment == "$value":
+		return segment, nil
+	case (r.template == pathMessage || r.template == pathEvent) && segment == "attachments":
+		return segment, &r.attachment
 	case r.template == pathUser && segment == "mailboxSettings", r.template == pathSettings && segment == "userPurpose",
 		r.template == pathFolder && segment == "childFolders", r.template == pathGroup && segment == "transitiveMembers",
-		(r.template == pathMessage || r.template == pathFolderMessage) && segment == "$value":
+		(r.template == pathMessage || r.template == pathFolderMessage || r.template == pathAttachments+"/{id}") && segment == "$value":
 		return segment, nil
 	case r.template == pathFolders && isDelta(segment):
 		return "delta", nil

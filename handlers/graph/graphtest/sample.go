@@ -16,7 +16,8 @@ const heavyMessages = 400
 //
 // Its users are everyday ones; one with deep folders, one with 400 messages, one without any in those days, one known by an
 // alias; and one of each kind that a collection must tell apart: see [staff]. They write in nine languages. Midnights,
-// which are the edges of the windows, have messages on both sides in several folders.
+// which are the edges of the windows, have messages on both sides in several folders. Of three mails with attachments of every
+// kind there is no MIME.
 func Sample(seed uint64) (*Tenant, *Truth) { return sample(seed, "") }
 
 // sample makes the tenant with a word planted in all that people write; none if it is empty.
@@ -42,6 +43,7 @@ func sample(seed uint64, word string) (*Tenant, *Truth) {
 	g.list()
 	g.outOfScope()
 	g.edges()
+	g.calendars()
 	return g.tenant, g.truth
 }
 
@@ -153,6 +155,7 @@ func (g *generator) place(u *User, path string, l *letter, received time.Time, d
 		Received: received, Sent: l.sent, Created: received, Modified: received.Add(time.Minute), Draft: draft,
 		InternetMessageID: l.id, Subject: l.subject, Preview: l.text[:min(200, len(l.text))], From: l.from, Sender: l.from,
 		To: l.to, Cc: l.cc, Size: l.size(), HasAttachments: len(l.files) > 0 || l.attached != nil,
+		NoMIME: l.noMIME, Attached: l.beside,
 	}
 	m.Preview = strings.ToValidUTF8(m.Preview, "")
 	own := draft || strings.EqualFold(l.from.Address, u.Mail)

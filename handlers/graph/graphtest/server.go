@@ -24,6 +24,7 @@ type Options struct {
 	TokenLifetime time.Duration    // 0: an hour
 	Latency       time.Duration    // before every answer
 	Chaos         Chaos
+	National      bool // a cloud whose schema has neither exceptionOccurrences nor cancelledOccurrences (US Government, China)
 }
 
 // DefaultPermissions are the application permissions that an app has if [Options] name none. MailboxSettings.Read is

@@ -26,7 +26,8 @@ var smallPlaces = []struct {
 
 // Small makes a tenant, contoso.onmicrosoft.com, that is collected within a moment and has something of everything: three
 // mailboxes, one of them shared, with fifteen mails each in the morning of 2 March 2026 and as many in its afternoon, in
-// every folder in scope; others out of scope, drafts, and one on each side of the borders. [Canary] stands in all of it.
+// every folder in scope; others out of scope, drafts, and one on each side of the borders; and a calendar each with an event and
+// a series of the morning. [Canary] stands in all of it.
 func Small(seed uint64) (*Tenant, *Truth) {
 	g := &generator{
 		random: rand.New(rand.NewPCG(seed, 0x5A11)),
@@ -38,6 +39,9 @@ func Small(seed uint64) (*Tenant, *Truth) {
 		day:    time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC),
 	}
 	g.tenant.Apps = []App{{ClientID: guid(fmt.Sprint("small app ", seed)), Secret: Canary + "-secret"}}
+	marked := *g
+	marked.word = Canary
+	d := newDiarist(&marked)
 	for _, nickname := range []string{"ada.berg", "emil.roth", "desk"} {
 		address := nickname + "@" + g.tenant.Domain
 		u := &User{
@@ -46,6 +50,8 @@ func Small(seed uint64) (*Tenant, *Truth) {
 		}
 		g.tenant.Users = append(g.tenant.Users, u)
 		g.mailbox(u)
+		d.people = g.tenant.Users
+		d.small(u)
 		for _, half := range []time.Time{g.day, g.day.Add(12 * time.Hour)} {
 			g.smallHalf(u, half)
 		}

@@ -14,6 +14,7 @@ import (
 // Truth is what lies in a sample, written down as it was put there, by no code of the server's or a client's.
 type Truth struct {
 	Items    []TruthItem       // of monitored and unmonitored users, in any window
+	Events   []TruthEvent      // the same
 	Excluded map[string]string // identifiers of [Custodians] that cannot be collected → capture.Reason…
 }
 

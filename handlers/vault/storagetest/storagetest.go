@@ -19,6 +19,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"chainmail/handlers/npmtest"
 )
 
 // Version is the version of Azurite that runs.
@@ -30,6 +32,12 @@ const (
 	DevelopmentName = "devstoreaccount1"
 	DevelopmentKey  = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 )
+
+//go:embed azurite/package.json
+var packageJSON []byte
+
+//go:embed azurite/package-lock.json
+var packageLock []byte
 
 // launcher is the script that ties Azurite's life to its standard input.
 //
@@ -66,12 +74,11 @@ type Azurite struct {
 // Start installs Azurite unless that has been done before, starts it, and returns when its three services listen. It
 // runs until Stop is called or the calling process ends; ctx governs the start alone. Errors are one line with the remedy.
 func Start(ctx context.Context, o Options) (*Azurite, error) {
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		return nil, fmt.Errorf("find a place for Azurite: %w: set HOME or XDG_CACHE_HOME", err)
+	azurite := npmtest.Program{
+		Name: "Azurite", Version: Version, Size: "370 MB", File: "node_modules/azurite/dist/src/azurite.js",
+		PackageJSON: packageJSON, Lock: packageLock,
 	}
-	in := installer{cache: filepath.Join(cache, "chainmail"), look: exec.LookPath, log: o.Log}
-	node, script, err := in.ensure(ctx)
+	node, script, err := azurite.Install(ctx, o.Log)
 	if err != nil {
 		return nil, err
 	}
@@ -119,8 +126,8 @@ func claim(ctx context.Context, dir string) (string, func(), error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", nil, fmt.Errorf("make the data directory: %w: give one that can be written to", err)
 	}
-	unlock, err := lockFile(ctx, filepath.Join(dir, ".lock"), false)
-	if errors.Is(err, errLocked) {
+	unlock, err := npmtest.LockFile(ctx, filepath.Join(dir, ".lock"), false)
+	if errors.Is(err, npmtest.ErrLocked) {
 		return "", nil, fmt.Errorf("open the data directory %s: in use by another run: stop that one or give another directory", dir)
 	}
 	if err != nil {

@@ -183,6 +183,7 @@ func (b *builder) part(window capture.Window, p portion) pack.Seal {
 		items := must(pack.EncodeItems(rows))
 		b.tree[p.name.Zip()], b.tree[p.name.Items()] = data.Bytes(), items
 		s.Package, s.ItemsSHA256, s.Documents, s.Texts = &pkg, pack.Sum(items), len(rows), pack.CountTexts(rows)
+		s.Synthesised = pack.CountSynthesised(rows)
 	}
 	if len(p.excepted) > 0 {
 		data := pack.EncodeExceptions(p.excepted)
@@ -209,6 +210,7 @@ func (b *builder) close(source string, window capture.Window, number int, closed
 	for _, s := range seals {
 		m.Seals = append(m.Seals, pack.FileSum{Name: path.Base(s.Name().Seal()), SHA256: pack.Sum(b.tree[s.Name().Seal()])})
 		m.Totals.Documents += s.Documents
+		m.Totals.Synthesised += s.Synthesised
 		m.Totals.Texts = m.Totals.Texts.Plus(s.Texts)
 		if s.Package != nil {
 			m.Totals.Bytes += s.Package.Bytes
@@ -216,6 +218,7 @@ func (b *builder) close(source string, window capture.Window, number int, closed
 		for _, k := range s.Custodians {
 			m.Totals.Found, m.Totals.Captured = m.Totals.Found+k.Found, m.Totals.Captured+k.Captured
 			m.Totals.Excepted, m.Totals.Recovered = m.Totals.Excepted+k.Excepted, m.Totals.Recovered+k.Recovered
+			m.Totals.Unchanged += k.Unchanged
 			if !ids[k.ID] && k.Status == capture.Excluded {
 				m.Totals.Excluded++
 			}
@@ -278,6 +281,9 @@ func build() Tree {
 	older := []byte(`{"sources": [], "older": true}`)
 	b.tree["_config/"+pack.Sum(older)+".json"] = older
 
+	made := b.family("cleo", item("fourth", Day(2)), 0, "")
+	made[0].Synthesised = true
+	made[0].Native = b.entry(made[0].Native.Name, pack.SynthesisedMark+"Subject: "+Canary+"\r\n\r\nwords\r\n")
 	event := item("event", Day(2))
 	event.Kind, event.InternetMessageID = capture.Event, ""
 	lost := item("lost", Day(2))
@@ -287,7 +293,7 @@ func build() Tree {
 		}, found: map[string]int{"anna": 3, "bo": 1}}),
 		b.part(Day(2), portion{name: Two, excepted: []capture.Exception{exception("anna", lost, One.Batch)}}),
 		b.part(Day(2), portion{name: Three, families: [][]pack.Document{
-			b.family("cleo", item("third", Day(2)), 0, ""), b.family("cleo", item("fourth", Day(2)), 0, ""),
+			b.family("cleo", item("third", Day(2)), 0, ""), made,
 		}, found: map[string]int{"cleo": 2}, excluded: []string{"dora"}}),
 	)
 	b.close(Mail, Day(3), 2, nil, b.part(Day(3), portion{name: Five, found: map[string]int{"cleo": 0}}))

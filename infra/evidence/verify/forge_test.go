@@ -259,6 +259,16 @@ func TestWhatContradictsItselfIsFound(t *testing.T) {
 		{"seal: a number beyond all leaves its part unread", inSeal(func(v map[string]any) { v["documents"] = json.Number("1e30") }),
 			one.Items(), "was not verified"},
 		{"seal: another part's", inSeal(func(v map[string]any) { v["part"] = 9 }), one.Seal(), "another part"},
+		{"manifest: synthesised", inManifest(func(v map[string]any) { field(v, "totals")["synthesised"] = 0 }),
+			manifest, "synthesised is 0, and the sum over its seals 1"},
+		{"seal: synthesised", inSeal(func(v map[string]any) { v["synthesised"] = 1 }), one.Seal(), "count of synthesised natives"},
+		{"items: a native said to be synthesised", inRow(5, func(r *pack.ItemRow) { r.Synthesised = true }),
+			one.Zip(), "native of O365-20260302T000000-000-1-000006: the items say that it is synthesised"},
+		{"items: an attachment synthesised", inRow(1, func(r *pack.ItemRow) { r.Synthesised = true }),
+			one.Items(), "line 2 (O365-20260302T000000-000-1-000002): it is synthesised, and not an email"},
+		{"items: a synthesised native said to be none", func(tr tree) {
+			tr.items(three, func(rows []pack.ItemRow) []pack.ItemRow { rows[1].Synthesised = false; return rows })
+		}, three.Zip(), "record 2 (O365-20260302T000000-001-1-000002) is not what the items say: Other Metadata"},
 		{"manifest: texts", inManifest(func(v map[string]any) { field(field(v, "totals"), "texts")["protected"] = 8 }),
 			manifest, "texts are not the sums"},
 		{"seal: texts", inSeal(func(v map[string]any) { field(v, "texts")["extracted"] = 0 }), one.Seal(), "counts of texts"},
@@ -271,6 +281,8 @@ func TestWhatContradictsItselfIsFound(t *testing.T) {
 		{"seal: no package, and documents", inSeal(func(v map[string]any) { v["package"] = nil }), one.Seal(), "or none of them"},
 		{"seal: captured", inSeal(func(v map[string]any) { at(v, "custodians", 0)["captured"] = 3 }),
 			one.Seal(), "3 captured, 0 recovered"},
+		{"seal: unchanged", inSeal(func(v map[string]any) { at(v, "custodians", 0)["unchanged"] = 1 }),
+			manifest, "and 4 captured, excepted or unchanged"},
 		{"seal: recovered", inSeal(func(v map[string]any) { at(v, "custodians", 0)["recovered"] = 1 }),
 			one.Seal(), "2 captured, 1 recovered"},
 		{"seal: bytes", inSeal(func(v map[string]any) { at(v, "custodians", 0)["bytes"] = 1 }),
@@ -279,7 +291,7 @@ func TestWhatContradictsItselfIsFound(t *testing.T) {
 			tr.object(two.Seal(), func(v map[string]any) { at(v, "custodians", 0)["excepted"] = 2 })
 		}, two.Seal(), "2 excepted, and the exceptions hold 1"},
 		{"seal: found", inSeal(func(v map[string]any) { at(v, "custodians", 0)["found"] = 4 }),
-			manifest, "4 found, and 3 captured or excepted"},
+			manifest, "4 found, and 3 captured, excepted or unchanged"},
 		{"seal: a custodian twice", inSeal(func(v map[string]any) {
 			v["custodians"] = append(list(v, "custodians"), at(v, "custodians", 1))
 		}),

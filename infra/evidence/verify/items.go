@@ -45,6 +45,9 @@ func (p *part) items(ctx context.Context) {
 	if pack.CountTexts(p.rows) != p.seal.Texts {
 		p.found.add(p.name.Seal(), "its counts of texts are not those of the items")
 	}
+	if pack.CountSynthesised(p.rows) != p.seal.Synthesised {
+		p.found.add(p.name.Seal(), "its count of synthesised natives is not that of the items")
+	}
 	p.numbers()
 	p.families()
 	p.tally()
@@ -123,6 +126,9 @@ func (p *part) families() {
 			fault("what is attached is of another kind than attachment")
 		case !members[row.Parent]:
 			fault("its parent is none of its family before it")
+		}
+		if row.Synthesised && (row.Parent != "" || row.Kind != capture.Email) {
+			fault("it is synthesised, and not an email of its own")
 		}
 		members[row.ControlNumber] = true
 		if row.Custodian != top.Custodian || row.Item != top.Item || row.GraphID != top.GraphID || row.ChangeKey != top.ChangeKey ||

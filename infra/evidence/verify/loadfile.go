@@ -2,6 +2,7 @@ package verify
 
 import (
 	"archive/zip"
+	"encoding/json"
 	"errors"
 	"io"
 	"slices"
@@ -128,10 +129,22 @@ func (c *packageCheck) record(columns, values []string, n int, want record) {
 			differ = append(differ, column.name)
 		}
 	}
+	if saysSynthesised(values[slices.Index(columns, "Other Metadata")]) != want.Synthesised {
+		differ = append(differ, "Other Metadata")
+	}
 	if len(differ) > 0 {
 		c.found.add(c.file, "%s: record %d (%s) is not what the items say: %s",
 			pack.LoadFileName, n+1, word(want.ControlNumber), strings.Join(differ, ", "))
 	}
+}
+
+// saysSynthesised reads the column Other Metadata.
+func saysSynthesised(value string) bool {
+	var all []pack.KeyValue
+	if json.Unmarshal([]byte(value), &all) != nil {
+		return false
+	}
+	return slices.Contains(all, pack.KeyValue{Key: "Synthesised", Value: "true"})
 }
 
 // lasts gives for each row the control number of its family's last document.

@@ -163,7 +163,7 @@ func (c *check) namedSeals(b *batch) map[pack.Name]string {
 // account is what all seals of a batch say of a custodian: the last word on the status, and the sums.
 type account struct {
 	status        capture.CustodianStatus
-	found, closed int // closed: captured or excepted
+	found, closed int // closed: captured, excepted or unchanged
 }
 
 // balance holds a manifest against its seals, in the order of lanes and parts: every sum, every custodian, the status.
@@ -172,6 +172,7 @@ func (c *check) balance(b *batch, seals []*pack.Seal) {
 	custodians := map[string]account{}
 	for _, s := range seals {
 		sum.Documents += s.Documents
+		sum.Synthesised += s.Synthesised
 		sum.Texts = sum.Texts.Plus(s.Texts)
 		if s.Package != nil {
 			sum.Bytes += s.Package.Bytes
@@ -179,8 +180,9 @@ func (c *check) balance(b *batch, seals []*pack.Seal) {
 		for _, k := range s.Custodians {
 			sum.Found, sum.Captured = sum.Found+k.Found, sum.Captured+k.Captured
 			sum.Excepted, sum.Recovered = sum.Excepted+k.Excepted, sum.Recovered+k.Recovered
+			sum.Unchanged += k.Unchanged
 			a := custodians[k.ID]
-			custodians[k.ID] = account{k.Status, a.found + k.Found, a.closed + k.Captured + k.Excepted}
+			custodians[k.ID] = account{k.Status, a.found + k.Found, a.closed + k.Captured + k.Excepted + k.Unchanged}
 		}
 	}
 	sum.Custodians = len(custodians)
@@ -192,7 +194,7 @@ func (c *check) balance(b *batch, seals []*pack.Seal) {
 		case a.status != capture.Collected:
 			open++
 		case a.found != a.closed:
-			c.found.add(b.file(), "custodian %s: %d found, and %d captured or excepted", word(id), a.found, a.closed)
+			c.found.add(b.file(), "custodian %s: %d found, and %d captured, excepted or unchanged", word(id), a.found, a.closed)
 		}
 	}
 	c.totals(b, sum)
@@ -207,8 +209,10 @@ func (c *check) totals(b *batch, sum pack.Totals) {
 	}{
 		{"custodians", int64(said.Custodians), int64(sum.Custodians)}, {"found", int64(said.Found), int64(sum.Found)},
 		{"captured", int64(said.Captured), int64(sum.Captured)}, {"excepted", int64(said.Excepted), int64(sum.Excepted)},
+		{"unchanged", int64(said.Unchanged), int64(sum.Unchanged)},
 		{"recovered", int64(said.Recovered), int64(sum.Recovered)}, {"excluded", int64(said.Excluded), int64(sum.Excluded)},
 		{"bytes", said.Bytes, sum.Bytes}, {"documents", int64(said.Documents), int64(sum.Documents)},
+		{"synthesised", int64(said.Synthesised), int64(sum.Synthesised)},
 	} {
 		if t.said != t.sum {
 			c.found.add(b.file(), "totals: %s is %d, and the sum over its seals %d", t.name, t.said, t.sum)

@@ -152,8 +152,8 @@ func (c *packageCheck) entry(i int, f *zip.File) {
 	if named {
 		name = c.what(f.Name)
 	}
-	sum, digest := sha256.New(), md5.New()
-	n, err := readEntry(f, io.MultiWriter(sum, digest))
+	sum, digest, begin := sha256.New(), md5.New(), &beginning{}
+	n, err := readEntry(f, io.MultiWriter(sum, digest, begin))
 	if err != nil {
 		c.found.add(c.file, "%s: %s", name, entryFault(err))
 	}
@@ -170,11 +170,22 @@ func (c *packageCheck) entry(i int, f *zip.File) {
 		if hexSum(sum) != row.NativeSHA256 || n != row.NativeBytes {
 			c.found.add(c.file, "%s: its SHA-256 or size is not the one that the items name", name)
 		}
+		if row.Synthesised && !bytes.HasPrefix(begin.data, []byte(pack.SynthesisedMark)) {
+			c.found.add(c.file, "%s: the items say that it is synthesised, and it does not begin with that mark", name)
+		}
 	}
 	if at, err := f.DataOffset(); err != nil || at != row.Offset || int64(f.CompressedSize64) != row.CompressedBytes {
 		c.found.add(c.name.Items(), "line %d (%s): offset and compressedBytes are not where its native lies",
 			e.row+1, word(row.ControlNumber))
 	}
+}
+
+// beginning keeps the first bytes of what goes through it.
+type beginning struct{ data []byte }
+
+func (b *beginning) Write(p []byte) (int, error) {
+	b.data = append(b.data, p[:min(len(p), len(pack.SynthesisedMark)-min(len(b.data), len(pack.SynthesisedMark)))]...)
+	return len(p), nil
 }
 
 // readEntry reads an entry, and no more of it than it says that it holds.

@@ -1,6 +1,6 @@
 //go:build darwin || freebsd || linux || netbsd || openbsd
 
-package storagetest
+package npmtest
 
 import (
 	"context"
@@ -11,9 +11,9 @@ import (
 	"time"
 )
 
-// lockFile holds an exclusive lock on path until unlock is called or the process ends. Unless wait is set, a lock that
-// another holds gives errLocked.
-func lockFile(ctx context.Context, path string, wait bool) (unlock func(), err error) {
+// LockFile holds an exclusive lock on path until unlock is called or the process ends. Unless wait is set, a lock that
+// another holds gives ErrLocked.
+func LockFile(ctx context.Context, path string, wait bool) (unlock func(), err error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {
 		return nil, err
@@ -30,7 +30,7 @@ func lockFile(ctx context.Context, path string, wait bool) (unlock func(), err e
 			return nil, fmt.Errorf("lock %s: %w", path, err)
 		case !wait:
 			_ = f.Close()
-			return nil, errLocked
+			return nil, ErrLocked
 		}
 		select {
 		case <-tick.C:

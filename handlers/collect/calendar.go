@@ -1,0 +1,241 @@
+package collect
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"time"
+
+	"chainmail/handlers/capture"
+	"chainmail/handlers/graph"
+	"chainmail/handlers/ledger"
+	"chainmail/handlers/mailfmt/event"
+	"chainmail/handlers/pack"
+	"chainmail/handlers/spool"
+)
+
+// codeNoEvent is the code of an event that cannot be written as a calendar.
+const codeNoEvent = "UnreadableEvent"
+
+// discoverEvents finds the events that the custodian is owed, besides what was found already, and counts those that were
+// captured as they are now. Where the app may not read calendars the email goes on without them.
+func (r *run) discoverEvents(ctx context.Context, p *progress, found map[string]*capture.Item) error {
+	calendars, err := r.graph.Calendars(ctx, p.Custodian.ID)
+	if m := graph.MeaningOf(err); r.source.CollectEmail && (m == graph.Denied || m == graph.Unauthorized) {
+		r.note(p, "calendars", "denied: the app may not read calendars; it needs the application permission Calendars.Read")
+		r.log.ErrorContext(ctx, "calendars not read", "custodian", p.Custodian.Name(), "error", err)
+		return r.Ledger.Complain(ctx, r.source.Name, "CalendarsDenied", r.Now().UTC())
+	}
+	if err != nil {
+		return err
+	}
+	others := 0
+	events := map[string]*capture.Item{}
+	for _, one := range calendars {
+		if !one.Own {
+			others++
+			continue
+		}
+		if err := r.listEvents(ctx, p, one, events); err != nil {
+			return err
+		}
+	}
+	if others > 0 {
+		r.note(p, "calendars of others", fmt.Sprintf("left out by rule: %d are shared with the mailbox", others))
+	}
+	return r.unknown(ctx, p, events, found)
+}
+
+// listEvents lists a calendar until two listings agree. One that always fails is itself what cannot be had, as long as the
+// mailbox answers beside it.
+func (r *run) listEvents(ctx context.Context, p *progress, one graph.Calendar, events map[string]*capture.Item) error {
+	var before []string
+	for n := range listings {
+		items, err := r.graph.Events(ctx, p.Custodian.ID, one, r.eventQuery())
+		switch graph.MeaningOf(err) {
+		case "":
+			if err != nil {
+				return err
+			}
+		case graph.NotFound: // it went while we listed
+			return nil
+		default:
+			code, err := r.itemFault(ctx, p, err)
+			if err == nil {
+				r.unlistedCalendar(ctx, p, one, code)
+			}
+			return err
+		}
+		var seen []string
+		for i := range items {
+			seen = append(seen, items[i].GraphID+" "+items[i].ChangeKey)
+			events[items[i].Key()] = &items[i]
+		}
+		if n > 0 && slices.Equal(seen, before) {
+			break
+		}
+		before = seen
+	}
+	return nil
+}
+
+// eventQuery is what is owed of a calendar: what was changed in the batch's period, and where the collection has an end, so that
+// no later batch would come to it, what happens in the period. The newest period has no end for changes: an event that changes
+// all the time would else be in none.
+func (r *run) eventQuery() graph.EventQuery {
+	w := r.batch.Window()
+	q := graph.EventQuery{Changed: w}
+	s := &r.source
+	switch {
+	case !s.EndDate.IsZero():
+		q.Occurs = w
+	case r.Now().Before(w.End.Add(2*s.Frequency + s.Offset + s.Settle)):
+		q.Changed.End = time.Time{}
+	}
+	return q
+}
+
+// unlistedCalendar puts a calendar into the exceptions.
+func (r *run) unlistedCalendar(ctx context.Context, p *progress, one graph.Calendar, code string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	p.count(tally{Found: 1})
+	r.leaveOut(ctx, p, capture.Item{
+		GraphID: "unlisted calendar " + one.ID, Kind: capture.Event, Folder: one.Path, FolderID: one.ID, State: capture.Active,
+		Received: r.batch.Start.UTC(),
+	}, stageList, code)
+}
+
+// unknown adds to found the events that are not known as they are, and counts the others.
+func (r *run) unknown(ctx context.Context, p *progress, events, found map[string]*capture.Item) error {
+	var keys []string
+	for key := range events {
+		keys = append(keys, key)
+	}
+	slices.Sort(keys)
+	known, err := r.Ledger.Events(ctx, r.source.Name, p.Custodian.Name(), keys)
+	if err != nil {
+		return err
+	}
+	same := 0
+	for key, it := range events {
+		if it.ChangeKey != "" && known[key].ChangeKey == it.ChangeKey {
+			same++
+			continue
+		}
+		found[key] = it
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	p.count(tally{Found: same, Unchanged: same})
+	return nil
+}
+
+// note keeps what the coverage has to say of a custodian.
+func (r *run) note(p *progress, scope, reason string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n := pack.Note{Scope: scope, Reason: reason}
+	if !slices.Contains(p.Notes, n) {
+		p.Notes = append(p.Notes, n)
+	}
+}
+
+// A diaryEntry is an event being captured.
+type diaryEntry struct {
+	item     capture.Item // as it is now
+	event    *event.Event
+	told     capture.CalendarEvent
+	attached []graph.Attachment
+	content  string // what it says, as a hash
+	cut      bool   // the cloud does not tell which occurrences were taken out
+}
+
+// look fetches an event and reads it. A code says why it cannot be had.
+func (r *run) look(ctx context.Context, p *progress, it capture.Item) (d *diaryEntry, code string, err error) {
+	span := capture.Window{Start: r.batch.Start.AddDate(-1, 0, 0), End: r.batch.End.AddDate(2, 0, 0)}
+	told, known, err := r.graph.Event(ctx, p.Custodian.ID, it.GraphID, span)
+	var attached []graph.Attachment
+	if err == nil && told.HasAttachments {
+		attached, err = r.graph.EventAttachments(ctx, p.Custodian.ID, it.GraphID)
+	}
+	if err != nil {
+		code, err := r.itemFault(ctx, p, err)
+		return nil, code, err
+	}
+	read, err := event.Read(told)
+	if err != nil { // it says nothing that a calendar could hold
+		return nil, codeNoEvent, nil
+	}
+	it.ChangeKey, it.Created, it.Modified, it.Received = told.ChangeKey, told.Created, told.LastModified, told.LastModified
+	it.Draft = told.IsDraft
+	d = &diaryEntry{item: it, event: read, told: told, attached: attached, cut: !known}
+	d.content, err = contentOf(told, attached)
+	return d, "", err
+}
+
+// contentOf is a hash over what an event says, whenever it was said.
+func contentOf(e capture.CalendarEvent, attached []graph.Attachment) (string, error) {
+	timeless := func(e *capture.CalendarEvent) { e.LastModified, e.ChangeKey = e.Created, "" }
+	timeless(&e)
+	e.Exceptions = slices.Clone(e.Exceptions)
+	for i := range e.Exceptions {
+		timeless(&e.Exceptions[i])
+	}
+	h := sha256.New()
+	if _, err := event.Encode(h, e); err != nil {
+		return "", err
+	}
+	for _, a := range attached {
+		fmt.Fprintf(h, "%q %q %d\n", a.Name, a.Type, a.Size)
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// event captures one event, or counts it where it says what it said when it was captured last.
+func (r *run) event(ctx context.Context, p *progress, it capture.Item, lease *spool.Lease) error {
+	d, code, err := r.look(ctx, p, it)
+	if err != nil {
+		return err
+	}
+	if code != "" {
+		stage := stageFetch
+		if code == codeNoEvent {
+			stage = stageRead
+		}
+		return r.except(ctx, p, it, stage, code)
+	}
+	known, err := r.Ledger.Events(ctx, r.source.Name, p.Custodian.Name(), []string{it.Key()})
+	if err != nil {
+		return err
+	}
+	version := ledger.EventVersion{
+		Custodian: p.Custodian.Name(), Item: it.Key(), ChangeKey: d.item.ChangeKey, Content: d.content, Batch: r.batch.ID,
+	}
+	if known[it.Key()].Content == d.content {
+		return r.same(p, it, version)
+	}
+	f := &eventFamily{family: r.newFamily(ctx, lease, p.Custodian, d.item, familyRoom*10), run: r, p: p, entry: d}
+	size, err := f.make()
+	if err != nil {
+		return err
+	}
+	return r.add(ctx, p, it, f.finished(), size, version)
+}
+
+// same counts an event that says what it said when it was captured last.
+func (r *run) same(p *progress, it capture.Item, version ledger.EventVersion) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.broken != nil {
+		return r.broken
+	}
+	part := r.ensurePart()
+	part.events = append(part.events, version)
+	delete(p.todo, it.Key())
+	p.count(tally{Unchanged: 1})
+	r.begun = true
+	return nil
+}

@@ -1,9 +1,0 @@
-//go:build !(darwin || freebsd || linux || netbsd || openbsd)
-
-package storagetest
-
-import "context"
-
-// lockFile locks nothing where there is no flock: two installations at a time then do the work twice, and the second
-// finds the directory in place.
-func lockFile(context.Context, string, bool) (unlock func(), err error) { return func() {}, nil }
