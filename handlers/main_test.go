@@ -176,7 +176,7 @@ func TestAMailboxThatNeedsSeveralBudgetsIsCapturedOnce(t *testing.T) {
 	packages := map[string]bool{}
 	for _, row := range e.items {
 		packages[row.pkg] = true
-		if n := w.graph.Fetches(row.Custodian, row.GraphID); n != 1 {
+		if n := w.graph.Fetches(row.Custodian, row.GraphID); n != 1 && row.Kind == string(capture.Email) {
 			t.Errorf("item %s was fetched %d times", row.Item, n)
 		}
 	}

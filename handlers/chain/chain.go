@@ -206,8 +206,8 @@ func textless(t pack.TextCounts) []pack.Coverage {
 	return all
 }
 
-// archives says of each custodian whose mailbox is known to have an archive beside it that the archive is not covered.
-func (c *Chain) archives(ctx context.Context, b ledger.Batch) ([]pack.Coverage, error) {
+// Custodians reads the snapshot of a batch's custodians, which its hash proves.
+func (c *Chain) Custodians(ctx context.Context, b ledger.Batch) ([]capture.Custodian, error) {
 	if b.Snapshot == "" {
 		return nil, nil // the batch has no custodians
 	}
@@ -218,9 +218,19 @@ func (c *Chain) archives(ctx context.Context, b ledger.Batch) ([]pack.Coverage, 
 	if pack.Sum(data) != b.SnapshotSHA256 {
 		return nil, errors.New("read snapshot of custodians: its hash is not the batch's")
 	}
-	var custodians []capture.Custodian
-	if err := json.Unmarshal(data, &custodians); err != nil {
-		return nil, fmt.Errorf("read snapshot of custodians: %w", err)
+	var all []capture.Custodian
+	if err := json.Unmarshal(data, &all); err != nil { // whose text may quote an individual
+		return nil, fmt.Errorf("read snapshot of custodians: it is damaged (%T)", err)
+	}
+	capture.NameMailboxesOnce(all)
+	return all, nil
+}
+
+// archives says of each custodian whose mailbox is known to have an archive beside it that the archive is not covered.
+func (c *Chain) archives(ctx context.Context, b ledger.Batch) ([]pack.Coverage, error) {
+	custodians, err := c.Custodians(ctx, b)
+	if err != nil {
+		return nil, err
 	}
 	var all []pack.Coverage
 	for _, k := range custodians {

@@ -5,7 +5,9 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"chainmail/handlers/capture"
@@ -48,25 +50,20 @@ func (r *run) discoverEvents(ctx context.Context, p *progress, found map[string]
 	return r.unknown(ctx, p, events, found)
 }
 
-// listEvents lists a calendar until two listings agree. One that always fails is itself what cannot be had, as long as the
+// listEvents lists a calendar until two listings agree. One that fails each time is itself what cannot be had, as long as the
 // mailbox answers beside it.
 func (r *run) listEvents(ctx context.Context, p *progress, one graph.Calendar, events map[string]*capture.Item) error {
 	var before []string
+	var fault error
 	for n := range listings {
 		items, err := r.graph.Events(ctx, p.Custodian.ID, one, r.eventQuery())
-		switch graph.MeaningOf(err) {
-		case "":
-			if err != nil {
-				return err
-			}
-		case graph.NotFound: // it went while we listed
+		if m := graph.MeaningOf(err); m == graph.NotFound { // it went while we listed
 			return nil
-		default:
-			code, err := r.itemFault(ctx, p, err)
-			if err == nil {
-				r.unlistedCalendar(ctx, p, one, code)
-			}
+		} else if err != nil && (m == "" || m == graph.Throttled) {
 			return err
+		}
+		if fault = err; err != nil {
+			continue
 		}
 		var seen []string
 		for i := range items {
@@ -78,19 +75,26 @@ func (r *run) listEvents(ctx context.Context, p *progress, one graph.Calendar, e
 		}
 		before = seen
 	}
-	return nil
+	if fault == nil {
+		return nil
+	}
+	code, err := r.itemFault(ctx, p, fault)
+	if err == nil {
+		r.unlistedCalendar(ctx, p, one, code)
+	}
+	return err
 }
 
-// eventQuery is what is owed of a calendar: what was changed in the batch's period, and where the collection has an end, so that
-// no later batch would come to it, what happens in the period. The newest period has no end for changes: an event that changes
-// all the time would else be in none.
+// eventQuery is what is owed of a calendar: what was changed in the batch's period; where the collection has an end, so that no
+// later batch would come to it, also what was made in the period and changed after it, and what happens in it. The newest period of
+// a collection without an end has none for changes: an event that changes all the time would else be in none.
 func (r *run) eventQuery() graph.EventQuery {
 	w := r.batch.Window()
 	q := graph.EventQuery{Changed: w}
 	s := &r.source
 	switch {
 	case !s.EndDate.IsZero():
-		q.Occurs = w
+		q.Created, q.Occurs = w, w
 	case r.Now().Before(w.End.Add(2*s.Frequency + s.Offset + s.Settle)):
 		q.Changed.End = time.Time{}
 	}
@@ -148,7 +152,7 @@ type diaryEntry struct {
 	item     capture.Item // as it is now
 	event    *event.Event
 	told     capture.CalendarEvent
-	attached []graph.Attachment
+	attached []attachedFile
 	content  string // what it says, as a hash
 	cut      bool   // the cloud does not tell which occurrences were taken out
 }
@@ -157,9 +161,9 @@ type diaryEntry struct {
 func (r *run) look(ctx context.Context, p *progress, it capture.Item) (d *diaryEntry, code string, err error) {
 	span := capture.Window{Start: r.batch.Start.AddDate(-1, 0, 0), End: r.batch.End.AddDate(2, 0, 0)}
 	told, known, err := r.graph.Event(ctx, p.Custodian.ID, it.GraphID, span)
-	var attached []graph.Attachment
-	if err == nil && told.HasAttachments {
-		attached, err = r.graph.EventAttachments(ctx, p.Custodian.ID, it.GraphID)
+	var attached []attachedFile
+	if err == nil {
+		attached, err = r.attachedTo(ctx, p, &told)
 	}
 	if err != nil {
 		code, err := r.itemFault(ctx, p, err)
@@ -176,8 +180,42 @@ func (r *run) look(ctx context.Context, p *progress, it capture.Item) (d *diaryE
 	return d, "", err
 }
 
+// An attachedFile is attached to an event, or to a changed occurrence of it.
+type attachedFile struct {
+	graph.Attachment
+	event string // Graph's id
+}
+
+// attachedTo lists what is attached to an event and, where they have something else, to its changed occurrences. Graph does not
+// count as an attachment what is shown in the body.
+func (r *run) attachedTo(ctx context.Context, p *progress, e *capture.CalendarEvent) ([]attachedFile, error) {
+	type file struct {
+		name, kind string
+		size       int64
+	}
+	var all []attachedFile
+	seen := map[file]bool{}
+	for _, one := range append([]capture.CalendarEvent{*e}, e.Exceptions...) {
+		if !one.HasAttachments && !strings.Contains(one.Body.Content, "cid:") {
+			continue
+		}
+		list, err := r.graph.EventAttachments(ctx, p.Custodian.ID, one.ID)
+		if err != nil {
+			return nil, err
+		}
+		before := maps.Clone(seen)
+		for _, a := range list {
+			if f := (file{a.Name, a.Type, a.Size}); !before[f] {
+				seen[f] = true
+				all = append(all, attachedFile{a, one.ID})
+			}
+		}
+	}
+	return all, nil
+}
+
 // contentOf is a hash over what an event says, whenever it was said.
-func contentOf(e capture.CalendarEvent, attached []graph.Attachment) (string, error) {
+func contentOf(e capture.CalendarEvent, attached []attachedFile) (string, error) {
 	timeless := func(e *capture.CalendarEvent) { e.LastModified, e.ChangeKey = e.Created, "" }
 	timeless(&e)
 	e.Exceptions = slices.Clone(e.Exceptions)

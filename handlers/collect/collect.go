@@ -9,9 +9,6 @@ package collect
 import (
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -196,7 +193,7 @@ func (r *run) prepare(ctx context.Context) error {
 
 // fresh takes the chunk's custodians from the batch's snapshot.
 func (r *run) fresh(ctx context.Context) error {
-	all, err := r.snapshot(ctx)
+	all, err := r.Chain.Custodians(ctx, r.batch)
 	if err != nil {
 		return err
 	}
@@ -212,24 +209,6 @@ func (r *run) fresh(ctx context.Context) error {
 		r.custodians = append(r.custodians, p)
 	}
 	return nil
-}
-
-// snapshot reads the custodians of the batch, each with a name of its own.
-func (r *run) snapshot(ctx context.Context) ([]capture.Custodian, error) {
-	data, err := r.State.Get(ctx, r.batch.Snapshot)
-	if err != nil {
-		return nil, fmt.Errorf("read snapshot of custodians: %w", err)
-	}
-	sum := sha256.Sum256(data)
-	if hex.EncodeToString(sum[:]) != r.batch.SnapshotSHA256 {
-		return nil, errors.New("read snapshot of custodians: its hash is not the batch's")
-	}
-	var all []capture.Custodian
-	if err := json.Unmarshal(data, &all); err != nil { // whose text may quote an individual
-		return nil, fmt.Errorf("read snapshot of custodians: it is damaged (%T)", err)
-	}
-	capture.NameMailboxesOnce(all)
-	return all, nil
 }
 
 // end closes the last part of the run, if there is anything to tell. A chunk's end always has something: the final

@@ -139,7 +139,7 @@ func (r *run) resolve(ctx context.Context, p *progress) (reason string, err erro
 	if strings.EqualFold(user.UserType, "Guest") && !user.Licensed {
 		return capture.ReasonGuest, nil
 	}
-	all, err := r.snapshot(ctx)
+	all, err := r.Chain.Custodians(ctx, r.batch)
 	if err != nil {
 		return "", err
 	}

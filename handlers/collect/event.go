@@ -54,7 +54,7 @@ func (f *eventFamily) make() (int64, error) {
 }
 
 // attach takes in what is attached to the event. What cannot be had is named, and does not cost the event.
-func (f *eventFamily) attach(a *graph.Attachment) error {
+func (f *eventFamily) attach(a *attachedFile) error {
 	name := cmp.Or(a.Name, unnamed)
 	if a.Kind == graph.ReferenceAttachment {
 		f.names = append(f.names, name)
@@ -73,7 +73,7 @@ func (f *eventFamily) attach(a *graph.Attachment) error {
 	}
 	content := f.lease.New()
 	defer content.Close()
-	if _, err := f.run.graph.EventAttachment(f.ctx, f.custodian.ID, f.item.GraphID, a.ID, content); err != nil {
+	if _, err := f.run.graph.EventAttachment(f.ctx, f.custodian.ID, a.event, a.ID, content); err != nil {
 		f.names, f.missing = append(f.names, name), true
 		_, err := f.run.itemFault(f.ctx, f.p, err)
 		return err

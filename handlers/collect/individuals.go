@@ -23,7 +23,7 @@ func (r *run) callRoll(ctx context.Context) error {
 		return nil
 	}
 	r.roll = roll{ignoresCase: r.source.DiscoveryIgnoresCase, named: map[string][]string{}}
-	all, err := r.snapshot(ctx)
+	all, err := r.Chain.Custodians(ctx, r.batch)
 	if err != nil {
 		return err
 	}

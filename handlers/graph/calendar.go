@@ -177,7 +177,27 @@ func (c *Client) calendarGroups(ctx context.Context, userID string) ([]calendarG
 // An EventQuery says which events of a calendar to list.
 type EventQuery struct {
 	Changed capture.Window // on the time of the last change; a zero End: without one; a zero Window: none
+	Created capture.Window // those made in it, whenever they were changed since; a zero Window: none
 	Occurs  capture.Window // those with an occurrence that overlaps it; a zero Window: none
+}
+
+// span is within which times of change everything lies that a query takes; a zero end: without one. What was made in a period may
+// have been changed at any time since.
+func (q *EventQuery) span() (from, to time.Time) {
+	none := capture.Window{}
+	switch {
+	case q.Created == none:
+		return q.Changed.Start, q.Changed.End
+	case q.Changed == none || q.Created.Start.Before(q.Changed.Start):
+		return q.Created.Start, time.Time{}
+	}
+	return q.Changed.Start, time.Time{}
+}
+
+func (q *EventQuery) takes(it *capture.Item) bool {
+	changed := q.Changed != (capture.Window{}) && !it.Modified.Before(q.Changed.Start) &&
+		(q.Changed.End.IsZero() || it.Modified.Before(q.Changed.End))
+	return changed || q.Created.Contains(it.Created)
 }
 
 // maxView is the longest range that is asked for of a calendar view. Microsoft names no limit that holds: EWS has two years.
@@ -188,7 +208,7 @@ const maxView = 365 * 24 * time.Hour
 // listed and looked through.
 func (c *Client) Events(ctx context.Context, userID string, calendar Calendar, q EventQuery) ([]capture.Item, error) {
 	l := &eventList{client: c, userID: userID, calendar: calendar, query: q, found: map[string]capture.Item{}}
-	if q.Changed != (capture.Window{}) {
+	if q.Changed != (capture.Window{}) || q.Created != (capture.Window{}) {
 		err := c.walk(ctx, userID, l.changed(true))
 		if MeaningOf(err) == Bad {
 			err = c.walk(ctx, userID, l.changed(false))
@@ -228,9 +248,10 @@ func (l *eventList) changed(filtered bool) *walk {
 	var filter *string
 	var order []string
 	if filtered {
-		text := "lastModifiedDateTime ge " + l.query.Changed.Start.UTC().Format(time.RFC3339)
-		if !l.query.Changed.End.IsZero() {
-			text += " and lastModifiedDateTime lt " + l.query.Changed.End.UTC().Format(time.RFC3339)
+		from, to := l.query.span()
+		text := "lastModifiedDateTime ge " + from.UTC().Format(time.RFC3339)
+		if !to.IsZero() {
+			text += " and lastModifiedDateTime lt " + to.UTC().Format(time.RFC3339)
 		}
 		filter, order = &text, []string{"lastModifiedDateTime"}
 	}
@@ -257,7 +278,7 @@ func (l *eventList) changed(filtered bool) *walk {
 				it.ChangeKey, it.Created, it.Modified, it.Draft = value(m.GetChangeKey()), utc(m.GetCreatedDateTime()),
 					utc(m.GetLastModifiedDateTime()), value(m.GetIsDraft())
 				it.Received = it.Modified
-				if w := l.query.Changed; !it.Modified.Before(w.Start) && (w.End.IsZero() || it.Modified.Before(w.End)) {
+				if l.query.takes(&it) {
 					l.found[it.GraphID] = it
 				}
 			})

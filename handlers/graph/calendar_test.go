@@ -105,6 +105,8 @@ func TestEventsAreListedByChangeAndByOccurrence(t *testing.T) {
 		"changed to the end":     {"C1", EventQuery{Changed: capture.Window{Start: utcTime("2026-03-03T10:00:00Z")}}, nil, []string{"AAkS CQ1"}},
 		"not changed":            {"C1", EventQuery{Changed: march(4, 5)}, nil, nil},
 		"changed at the border":  {"C1", EventQuery{Changed: capture.Window{Start: utcTime("2026-03-02T00:00:00Z"), End: utcTime("2026-03-03T10:00:00Z")}}, nil, nil},
+		"made":                   {"C1", EventQuery{Changed: march(4, 5), Created: capture.Window{Start: utcTime("2026-02-01T00:00:00Z"), End: utcTime("2026-02-02T00:00:00Z")}}, nil, []string{"AAkS CQ1"}},
+		"made before":            {"C1", EventQuery{Created: capture.Window{Start: utcTime("2026-02-01T00:00:01Z"), End: utcTime("2026-02-02T00:00:00Z")}}, nil, nil},
 		"no filter is taken":     {"C1", EventQuery{Changed: march(3, 4)}, func(c *graphtest.Calendar) { c.NoFilter = true }, []string{"AAkS CQ1"}},
 		"no filter, not changed": {"C1", EventQuery{Changed: march(4, 5)}, func(c *graphtest.Calendar) { c.NoFilter = true }, nil},
 		"occurring":              {"C1", EventQuery{Occurs: march(9, 10)}, nil, []string{"AAkS "}},

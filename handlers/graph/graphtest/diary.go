@@ -11,19 +11,19 @@ import (
 	"chainmail/handlers/capture"
 )
 
-// A TruthEvent is a calendar event that is owed where it was changed, or happens, in the period that is collected: one of the
-// mailbox's own calendars.
+// A TruthEvent is a calendar event that is owed where it was made or changed, or happens, in the period that is collected: one of
+// the mailbox's own calendars.
 type TruthEvent struct {
 	UserID string
 	Folder string // the calendar's path, "Projects/Launch"
 	*Event
 }
 
-// EventsIn gives the events that were changed in a period or happen in it, by user and id.
+// EventsIn gives the events that were made or changed in a period or happen in it, by user and id.
 func (t *Truth) EventsIn(w capture.Window) []TruthEvent {
 	var owed []TruthEvent
 	for _, e := range t.Events {
-		if w.Contains(e.LastModified) || len(Instances(&e.CalendarEvent, Zone, w.Start, w.End)) > 0 {
+		if w.Contains(e.LastModified) || w.Contains(e.Created) || len(Instances(&e.CalendarEvent, Zone, w.Start, w.End)) > 0 {
 			owed = append(owed, e)
 		}
 	}
@@ -124,6 +124,12 @@ func (d *diarist) event(u *User, zone string, local time.Time, length time.Durat
 			EmailAddress: d.recipient(who.address()).EmailAddress, Type: []string{"required", "optional"}[i%2],
 			Status: capture.ResponseStatus{Response: []string{"accepted", "declined", "none"}[i%3]},
 		})
+	}
+	if d.number%5 == 0 { // made on the first of the days, and some of them changed when the days were over
+		e.Created = d.day.Add(time.Duration(d.number%24) * time.Hour)
+		if e.LastModified.Before(e.Created) {
+			e.LastModified = e.Created
+		}
 	}
 	e.WebLink = "https://outlook.office365.com/owa/?itemid=" + e.ID
 	return e
