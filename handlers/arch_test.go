@@ -29,7 +29,7 @@ func imports() map[string]string {
 
 		"graph":           "capture",
 		"ledger":          "capture",
-		"mailfmt":         "",
+		"mailfmt":         "mailfmt/zones",
 		"mailfmt/compose": "",
 		"mailfmt/doctext": "",
 		"mailfmt/event":   "capture mailfmt mailfmt/zones",
@@ -43,6 +43,7 @@ func imports() map[string]string {
 		"graph/graphtest":   "capture",
 		"host/hosttest":     "",
 		"npmtest":           "",
+		"npmtest/icaljs":    "npmtest",
 		"vault/storagetest": "npmtest",
 	}
 }

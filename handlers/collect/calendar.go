@@ -154,13 +154,12 @@ type diaryEntry struct {
 	told     capture.CalendarEvent
 	attached []attachedFile
 	content  string // what it says, as a hash
-	cut      bool   // the cloud does not tell which occurrences were taken out
+	unknown  string // a code: what of its occurrences is not known
 }
 
 // look fetches an event and reads it. A code says why it cannot be had.
 func (r *run) look(ctx context.Context, p *progress, it capture.Item) (d *diaryEntry, code string, err error) {
-	span := capture.Window{Start: r.batch.Start.AddDate(-1, 0, 0), End: r.batch.End.AddDate(2, 0, 0)}
-	told, known, err := r.graph.Event(ctx, p.Custodian.ID, it.GraphID, span)
+	told, unknown, err := r.tell(ctx, p, it.GraphID)
 	var attached []attachedFile
 	if err == nil {
 		attached, err = r.attachedTo(ctx, p, &told)
@@ -175,7 +174,8 @@ func (r *run) look(ctx context.Context, p *progress, it capture.Item) (d *diaryE
 	}
 	it.ChangeKey, it.Created, it.Modified, it.Received = told.ChangeKey, told.Created, told.LastModified, told.LastModified
 	it.Draft = told.IsDraft
-	d = &diaryEntry{item: it, event: read, told: told, attached: attached, cut: !known}
+	r.noteUnknown(p, unknown)
+	d = &diaryEntry{item: it, event: read, told: told, attached: attached, unknown: unknown}
 	d.content, err = contentOf(told, attached)
 	return d, "", err
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"chainmail/handlers/capture"
 	"chainmail/handlers/graph/graphtest"
@@ -277,5 +278,144 @@ func TestAnEventThatIsNoneIsExcepted(t *testing.T) {
 	}
 	if want := map[string]string{"AAkALgEvent1": "read UnreadableEvent", "AAkALgEvent4": "fetch Vanished"}; !maps.Equal(got, want) {
 		t.Errorf("exceptions %v, want %v", got, want)
+	}
+}
+
+// controlled is every control character that JSON can hold, among others that calendars and load files set apart.
+func controlled() string {
+	var b strings.Builder
+	for c := range rune(0xA0) {
+		if c < ' ' || c >= 0x7F {
+			b.WriteRune(c)
+		}
+	}
+	return "a" + b.String() + "\u2028\u2029\u00FE\u00AE\"\\;,:z"
+}
+
+// controls puts text into every field of an event that people write, and into those that they do not.
+func controls(e *graphtest.Event, text string) {
+	e.Subject, e.Body = text, capture.EventBody{ContentType: "text", Content: text}
+	e.Location = capture.EventLocation{DisplayName: text, URI: text}
+	e.Organizer = capture.Recipient{EmailAddress: capture.EmailAddress{Name: text, Address: text}}
+	e.Attendees = []capture.EventAttendee{{EmailAddress: e.Organizer.EmailAddress, Type: text, Status: capture.ResponseStatus{Response: text}}}
+	e.Categories, e.WebLink, e.TransactionID = []string{text, "b"}, text, text
+	e.Sensitivity, e.ShowAs, e.Importance = text, text, text
+	e.OnlineMeeting, e.OriginalStartTimeZone, e.OriginalEndTimeZone = capture.OnlineMeeting{JoinURL: text, ConferenceID: text}, text, text
+	e.HasAttachments, e.Attached = true, []graphtest.Attachment{
+		{Kind: graphtest.FileAttachment, Name: text, ContentType: text, Size: 3, Content: []byte("abc")},
+	}
+}
+
+// badEvents are events with a fault, by what the document's errors or the exception have to say of it.
+func badEvents(u *graphtest.User) ([]*graphtest.Event, []string) {
+	var events []*graphtest.Event
+	var want []string
+	add := func(fault string, change func(e *graphtest.Event)) {
+		e := meeting(u, 10+len(events), day().Start.Add(time.Hour))
+		change(e)
+		events, want = append(events, e), append(want, fault)
+	}
+	repeats := func(e *graphtest.Event) {
+		e.Type = "seriesMaster"
+		e.Recurrence = &capture.Recurrence{
+			Pattern: capture.RecurrencePattern{Type: "daily", Interval: 1},
+			Range:   capture.RecurrenceRange{Type: "numbered", StartDate: e.Start.DateTime[:10], NumberOfOccurrences: 5, RecurrenceTimeZone: "UTC"},
+		}
+	}
+	add("read UnreadableEvent", func(e *graphtest.Event) { e.Start = capture.ZonedTime{} })
+	add("read UnreadableEvent", func(e *graphtest.Event) { e.Start.DateTime = "2026-02-30T08:00:00" })
+	add("NoEnd", func(e *graphtest.Event) { e.End = capture.ZonedTime{} })
+	add("EndBeforeStart", func(e *graphtest.Event) { e.End = zoned(day().Start) })
+	add("UnknownZone", func(e *graphtest.Event) { e.OriginalStartTimeZone = "tzone://Microsoft/Custom" })
+	add("UnknownZone", func(e *graphtest.Event) { e.Start.TimeZone, e.End.TimeZone = "Mars", "Mars" })
+	add("NoUID", func(e *graphtest.Event) { e.ICalUID = "" })
+	add("BrokenRecurrence", func(e *graphtest.Event) { repeats(e); e.Recurrence.Pattern.Type = "hourly" })
+	add("BrokenRecurrence", func(e *graphtest.Event) { repeats(e); e.Recurrence.Range.StartDate = "2026-02-30" })
+	add("BrokenOccurrence", func(e *graphtest.Event) { repeats(e); e.CancelledOccurrences = []string{"OID.x.2026-02-30"} })
+	add("BrokenLink;ReplacedCharacter;UnknownValue;UnknownZone", func(e *graphtest.Event) { controls(e, controlled()) })
+	add("", func(e *graphtest.Event) {
+		for n := range 10_000 {
+			e.Attendees = append(e.Attendees, capture.EventAttendee{
+				Type: "required", EmailAddress: capture.EmailAddress{Name: fmt.Sprint("Person ", n), Address: fmt.Sprintf("p%d@contoso.example", n)},
+			})
+		}
+	})
+	add("", func(e *graphtest.Event) {
+		e.Body.Content = "<p>" + strings.Repeat(canaryText+" and so on; ", 5<<20/16) + "</p>"
+	})
+	return events, want
+}
+
+func TestBadEventsAreDocumentsWithTheirErrorsOrExceptions(t *testing.T) {
+	t.Parallel()
+	var want []string
+	w := calendarWorld(t, nil, func(u *graphtest.User) {
+		var events []*graphtest.Event
+		events, want = badEvents(u)
+		diary(u, events...)
+	})
+	u := w.tenant.Users[0]
+	w.batch(w.custodians()...)
+	w.settle(w.collector(nil), 15*time.Minute)
+	e := w.read()
+	got := map[string]string{}
+	for _, x := range e.exceptions {
+		got[x.Item.GraphID] = x.Stage + " " + x.Code
+	}
+	files := map[string]string{}
+	for name, data := range e.files {
+		if strings.HasSuffix(name, ".zip") {
+			maps.Copy(files, unzipped(t, data))
+		}
+	}
+	errorsOf, documents, most := map[string]string{}, 0, 0
+	for _, row := range w.loadFile(e) {
+		if row["File Extension"] == "ics" && row["Parent Document ID"] == "" {
+			documents++
+			errorsOf[row["Control Number"]] = row["Trace Error Details"]
+			most = max(most, strings.Count(row["Meeting Attendees"], "@contoso.example"))
+		}
+		for column, cell := range row {
+			if strings.ContainsFunc(strings.ReplaceAll(cell, "\u00AE", ""), func(c rune) bool { return c < ' ' && c != '\t' }) {
+				t.Errorf("column %s holds a control character: %.100q", column, cell)
+			}
+		}
+	}
+	for _, i := range e.items {
+		if i.Kind == capture.Event {
+			got[i.GraphID] = errorsOf[i.ControlNumber]
+			checkCalendar(t, files[i.Native], files[i.Text])
+		}
+	}
+	for n, one := range u.Calendars[0].Events {
+		if fault, ok := got[one.ID]; !ok || fault != want[n] {
+			t.Errorf("event %d: %q (there: %v), want %q", n, fault, ok, want[n])
+		}
+	}
+	if most != 10_000 {
+		t.Errorf("%d attendees at most, want 10,000", most)
+	}
+	if documents+len(e.exceptions) != len(want) || e.manifest.Status != capture.CompletedWithDocumentLevelErrors {
+		t.Errorf("%d documents, %d exceptions of %d events, status %s", documents, len(e.exceptions), len(want), e.manifest.Status)
+	}
+}
+
+// checkCalendar holds the form of a calendar, by RFC 5545, 3.1: lines of at most 75 bytes that end in CR LF, of UTF-8 without
+// control characters; and that its text holds none either.
+func checkCalendar(t *testing.T, ics, text string) {
+	t.Helper()
+	for line := range strings.SplitSeq(strings.TrimSuffix(ics, "\r\n"), "\r\n") {
+		isControl := func(c rune) bool { return c < ' ' && c != '\t' || c == 0x7F }
+		if len(line) > 75 || line == "" || !utf8.ValidString(line) || strings.ContainsFunc(line, isControl) {
+			t.Errorf("a line of a calendar is %.100q", line)
+		}
+	}
+	if !strings.HasPrefix(ics, "BEGIN:VCALENDAR\r\n") || !strings.HasSuffix(ics, "END:VCALENDAR\r\n") || strings.Count(ics, "\nBEGIN:VEVENT\r\n") != 1 {
+		t.Errorf("a calendar is %.200q", ics)
+	}
+	isControl := func(c rune) bool { return c < ' ' && c != '\t' }
+	if rest := strings.ReplaceAll(text, "\r\n", ""); strings.ContainsFunc(rest, isControl) || !strings.Contains(text, "Subject: ") {
+		i := strings.IndexFunc(rest, isControl)
+		t.Errorf("a text is %.200q, and has %.50q", text, rest[max(0, i):])
 	}
 }

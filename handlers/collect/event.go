@@ -118,8 +118,8 @@ func (f *eventFamily) fields() pack.Fields {
 	if f.missing {
 		out.Errors = append(out.Errors, codeMissing)
 	}
-	if f.entry.cut {
-		out.Errors = append(out.Errors, codeCancelledUnknown)
+	if f.entry.unknown != "" {
+		out.Errors = append(out.Errors, f.entry.unknown)
 	}
 	out.Other = f.other()
 	return out
@@ -141,6 +141,3 @@ func (f *eventFamily) other() []pack.KeyValue {
 		{Key: "Embedded Files", Value: strings.Join(f.embedded, "; ")}, {Key: "Reference Attachments", Value: strings.Join(f.elsewhere, "; ")},
 	}
 }
-
-// codeCancelledUnknown is an event's error where the cloud does not tell which of its occurrences were cancelled.
-const codeCancelledUnknown = "CancelledOccurrencesUnknown"

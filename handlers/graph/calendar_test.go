@@ -144,29 +144,83 @@ func TestAnEventIsToldWithItsExceptions(t *testing.T) {
 	t.Parallel()
 	tenant := diary()
 	want := tenant.Users[0].Calendars[1].Events[0].CalendarEvent
+	exception := want.Exceptions[0]
+	exception.Type, exception.SeriesMasterID = "exception", "AAkS"
 	for _, national := range []bool{false, true} {
 		_, b := diaryBench(t, tenant, graphtest.Options{National: national})
-		span := capture.Window{Start: utcTime("2026-03-01T00:00:00Z"), End: utcTime("2028-03-01T00:00:00Z")}
-		got, known, err := b.client.Event(t.Context(), "u1", "AAkS", span)
-		if err != nil || known == national {
-			t.Fatalf("Event() = %v, cancelled known: %v", err, known)
+		got, complete, err := b.client.Event(t.Context(), "u1", "AAkS")
+		if err != nil || complete == national {
+			t.Fatalf("Event() = %v, complete: %v", err, complete)
 		}
 		want := want
-		exception := want.Exceptions[0]
-		exception.Type, exception.SeriesMasterID = "exception", "AAkS"
-		want.Exceptions = []capture.CalendarEvent{exception}
-		if national {
-			want.CancelledOccurrences = nil
+		if want.Exceptions = []capture.CalendarEvent{exception}; national {
+			want.Exceptions, want.CancelledOccurrences = nil, nil
 		}
-		for _, e := range []*capture.CalendarEvent{&got, &got.Exceptions[0]} { // lists that Graph has and gives as empty ones
+		plainly := func(e *capture.CalendarEvent) { // without lists that Graph has and gives as empty ones
 			e.Attendees, e.Locations, e.Categories = nil, nil, nil
 			if len(e.CancelledOccurrences) == 0 {
 				e.CancelledOccurrences = nil
 			}
 		}
+		plainly(&got)
+		for i := range got.Exceptions {
+			plainly(&got.Exceptions[i])
+		}
 		if !reflect.DeepEqual(got, want) {
 			t.Errorf("national: %v: Event() = %+v\nwant %+v", national, got, want)
 		}
+		alone, err := b.client.EventAlone(t.Context(), "u1", "AAkX")
+		if plainly(&alone); err != nil || !reflect.DeepEqual(alone, exception) {
+			t.Errorf("national: %v: EventAlone() = %+v, %v\nwant %+v", national, alone, err, exception)
+		}
+		if single, complete, err := b.client.Event(t.Context(), "u1", "AAk1"); err != nil || !complete || single.Subject != "Lunch" {
+			t.Errorf("national: %v: Event() of a single one = %v, complete: %v", national, err, complete)
+		}
+	}
+}
+
+func TestTheOccurrencesOfASeriesAreListedWithTheirOriginalStarts(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		window   capture.Window
+		want     []string
+		requests int
+	}{
+		"three years": {capture.Window{Start: utcTime("2026-01-01T00:00:00Z"), End: utcTime("2028-12-31T00:00:00Z")}, []string{
+			"03-02T08:00", "03-09T08:00 changed", "03-23T08:00", "03-30T07:00", "04-06T07:00", "04-13T07:00", "04-20T07:00", "04-27T07:00", "05-04T07:00",
+		}, 3},
+		"from within the second": {
+			capture.Window{Start: utcTime("2026-03-09T10:30:00Z"), End: utcTime("2026-03-24T00:00:00Z")},
+			[]string{"03-09T08:00 changed", "03-23T08:00"}, 1,
+		},
+		"nothing": {capture.Window{Start: utcTime("2026-03-16T00:00:00Z"), End: utcTime("2026-03-17T00:00:00Z")}, nil, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, b := diaryBench(t, diary(), graphtest.Options{National: true})
+			all, err := b.client.Occurrences(t.Context(), "u1", "AAkS", tt.window)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, o := range all {
+				text := o.Original.Format("01-02T15:04")
+				if o.Changed {
+					text += " changed"
+				}
+				if o.ID == "AAkX" != o.Changed {
+					t.Errorf("occurrence %+v", o)
+				}
+				got = append(got, text)
+			}
+			slices.Sort(got)
+			if !slices.Equal(got, tt.want) {
+				t.Errorf("Occurrences() = %q, want %q", got, tt.want)
+			}
+			if n := s.Requests()["GET /users/{id}/events/{id}/instances"]; n != tt.requests {
+				t.Errorf("%d requests, want %d", n, tt.requests)
+			}
+		})
 	}
 }
 

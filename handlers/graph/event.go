@@ -1,10 +1,13 @@
 package graph
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"io"
+	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -21,18 +24,20 @@ import (
 const sequenceProperty = "Integer {00062002-0000-0000-C000-000000000046} Id 0x8201"
 
 // Event gives a whole event; of a series the master, with the occurrences that were changed or taken out. National clouds know
-// neither of the two by name: there the changed ones come from the instances between from and to, and what was taken out is
-// not told; known reports whether it is. The errors mean what those of [Client.MIME] do.
-func (c *Client) Event(ctx context.Context, userID, eventID string, instances capture.Window) (e capture.CalendarEvent, known bool, err error) {
+// neither of the two by name: what they give of a series is not complete, and [Client.Occurrences] shows the rest. The errors mean
+// what those of [Client.MIME] do.
+func (c *Client) Event(ctx context.Context, userID, eventID string) (e capture.CalendarEvent, complete bool, err error) {
 	e, err = c.event(ctx, userID, eventID, true)
 	if err == nil || MeaningOf(err) != Bad {
 		return e, true, err
 	}
-	if e, err = c.event(ctx, userID, eventID, false); err != nil || e.Recurrence == nil {
-		return e, true, err
-	}
-	e.Exceptions, err = c.exceptions(ctx, userID, eventID, instances)
-	return e, false, err
+	e, err = c.EventAlone(ctx, userID, eventID)
+	return e, e.Recurrence == nil, err
+}
+
+// EventAlone gives an event without what belongs to it: a single one, a changed occurrence, or the master of a series.
+func (c *Client) EventAlone(ctx context.Context, userID, eventID string) (capture.CalendarEvent, error) {
+	return c.event(ctx, userID, eventID, false)
 }
 
 func eventSelect(exceptions bool) []string {
@@ -106,37 +111,31 @@ func (c *Client) plain(ctx context.Context, op, mailbox string, into any,
 	})
 }
 
-// exceptions finds the changed occurrences of a series among its instances, a year at a time.
-func (c *Client) exceptions(ctx context.Context, userID, eventID string, w capture.Window) ([]capture.CalendarEvent, error) {
-	var ids []string
+// An Occurrence is one that a series has.
+type Occurrence struct {
+	ID       string
+	Original time.Time // when it would have been had it not been changed, UTC; zero: not told
+	Changed  bool
+}
+
+// Occurrences lists the occurrences of a series that overlap a window, a year at a time, each once, by id. Those that were
+// cancelled are not among them.
+func (c *Client) Occurrences(ctx context.Context, userID, masterID string, w capture.Window) ([]Occurrence, error) {
+	found := map[string]Occurrence{}
 	for start := w.Start; start.Before(w.End); start = start.Add(maxView) {
 		end := start.Add(maxView)
 		if end.After(w.End) {
 			end = w.End
 		}
 		l := &eventList{client: c, userID: userID}
-		if err := c.walk(ctx, userID, l.instances(eventID, capture.Window{Start: start, End: end}, func(m models.Eventable) {
-			if value(m.GetTypeEscaped()) == models.EXCEPTION_EVENTTYPE {
-				ids = append(ids, *m.GetId())
-			}
+		if err := c.walk(ctx, userID, l.instances(masterID, capture.Window{Start: start, End: end}, func(m models.Eventable) {
+			isException := value(m.GetTypeEscaped()) == models.EXCEPTION_EVENTTYPE
+			found[*m.GetId()] = Occurrence{ID: *m.GetId(), Original: utc(m.GetOriginalStart()), Changed: isException}
 		})); err != nil {
 			return nil, err
 		}
 	}
-	var all []capture.CalendarEvent
-	seen := map[string]bool{}
-	for _, id := range ids {
-		if seen[id] {
-			continue
-		}
-		seen[id] = true
-		e, err := c.event(ctx, userID, id, false)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, e)
-	}
-	return all, nil
+	return slices.SortedFunc(maps.Values(found), func(a, b Occurrence) int { return cmp.Compare(a.ID, b.ID) }), nil
 }
 
 // instances walks the occurrences of a series.
@@ -149,7 +148,7 @@ func (l *eventList) instances(masterID string, w capture.Window, take func(model
 			&users.ItemEventsItemInstancesRequestBuilderGetRequestConfiguration{
 				Headers: immutableIDs(),
 				QueryParameters: &users.ItemEventsItemInstancesRequestBuilderGetQueryParameters{
-					StartDateTime: &start, EndDateTime: &end, Select: []string{"id", "type"}, Top: &top,
+					StartDateTime: &start, EndDateTime: &end, Select: []string{"id", "type", "originalStart"}, Top: &top,
 				},
 			})
 	}

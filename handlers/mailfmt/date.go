@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// zones are the names that Date fields have for their offsets: those of RFC 5322, 4.3, and of Europe's and Asia's
+// offsetNames are the names that Date fields have for their offsets: those of RFC 5322, 4.3, and of Europe's and Asia's
 // mailers. time.Parse takes an unknown name for UTC, which would be wrong by hours.
-var zones = map[string]string{
+var offsetNames = map[string]string{
 	"UT": "+0000", "UTC": "+0000", "GMT": "+0000", "Z": "+0000",
 	"EST": "-0500", "EDT": "-0400", "CST": "-0600", "CDT": "-0500", "MST": "-0700", "MDT": "-0600", "PST": "-0800", "PDT": "-0700",
 	"WET": "+0000", "WEST": "+0100", "BST": "+0100", "CET": "+0100", "CEST": "+0200", "MET": "+0100", "MEZ": "+0100",
@@ -122,7 +122,7 @@ func numericZone(s string) string {
 		return s[:m[0]] + s[m[2]:m[3]] + strings.Repeat("0", 2-len(hours)) + hours + minutes
 	}
 	i := strings.LastIndexByte(s, ' ')
-	if offset, ok := zones[strings.ToUpper(s[i+1:])]; ok && i > 0 {
+	if offset, ok := offsetNames[strings.ToUpper(s[i+1:])]; ok && i > 0 {
 		return s[:i+1] + offset
 	}
 	if m := shortOffset.FindStringSubmatch(s[i+1:]); m != nil && m[0] == s[i+1:] {

@@ -2,12 +2,12 @@ package mailfmt
 
 import (
 	"math"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
-	_ "time/tzdata" // the machine may have none
+
+	"chainmail/handlers/mailfmt/zones"
 )
 
 // A wall is a time as a calendar says it: what a clock shows, and in which zone.
@@ -22,7 +22,7 @@ type wall struct {
 // zoned knows the zones of one calendar.
 type zoned struct {
 	own   map[string]*rules         // those that it defines, by their names in lower case
-	named map[string]*time.Location // those of the IANA database that it names; nil: there is none of the name
+	named map[string]*time.Location // those that it only names; nil: there is none of the name
 }
 
 // wall reads a property that is a time.
@@ -169,7 +169,7 @@ func newZoned(root *component) *zoned {
 func zoneKey(name string) string { return strings.ToLower(strings.Trim(name, `" `)) }
 
 // instant is the time at which clocks of a zone show what is given, by the calendar's own definition of the zone, or else
-// that of the IANA database. Of a time that clocks show twice it is the first; one that they skip counts as if they had
+// that of its name. Of a time that clocks show twice it is the first; one that they skip counts as if they had
 // not been put forward yet (RFC 5545, 3.3.5).
 func (z *zoned) instant(clock time.Time, zone string) (at time.Time, known bool) {
 	if r := z.own[zoneKey(zone)]; r != nil {
@@ -179,18 +179,7 @@ func (z *zoned) instant(clock time.Time, zone string) (at time.Time, known bool)
 	if loc == nil {
 		return clock, false
 	}
-	for _, around := range []time.Duration{-24, -12, 0, 12, 24} { // the earliest offset first
-		offset := offsetIn(loc, clock.Add(around*time.Hour))
-		if at := clock.Add(-offset); offsetIn(loc, at) == offset {
-			return at, true
-		}
-	}
-	return clock.Add(-offsetIn(loc, clock.Add(-24*time.Hour))), true
-}
-
-func offsetIn(loc *time.Location, at time.Time) time.Duration {
-	_, seconds := at.In(loc).Zone()
-	return time.Duration(seconds) * time.Second
+	return zones.Instant(clock, loc), true
 }
 
 // offsetAt is the offset of a zone's clocks at an instant.
@@ -199,19 +188,20 @@ func (z *zoned) offsetAt(at time.Time, zone string) (time.Duration, bool) {
 		return r.offsetAt(at), true
 	}
 	if loc := z.location(zone); loc != nil {
-		return offsetIn(loc, at), true
+		return zones.Offset(at, loc), true
 	}
 	return 0, false
 }
 
-// location finds a zone by its name in the IANA database; old programs put a path of their own before it. nil: it is none.
+// location finds a zone by its name in the IANA database or by Windows' name of it, which Exchange writes and some programs leave
+// undefined; old programs put a path of their own before the former. nil: it is none.
 func (z *zoned) location(name string) *time.Location {
 	name = strings.Trim(name, `" `)
 	if name == "" || len(name) > 128 {
 		return nil
 	}
 	switch strings.ToUpper(name) {
-	case "UTC", "GMT", "Z", "ETC/UTC", "UTC+00:00":
+	case "GMT", "UTC+00:00":
 		return time.UTC
 	}
 	if loc, ok := z.named[name]; ok {
@@ -223,10 +213,10 @@ func (z *zoned) location(name string) *time.Location {
 	var found *time.Location
 	if pieces := strings.Split(name, "/"); strings.HasPrefix(name, "/") { // "/mozilla.org/20050126_1/Europe/Berlin"
 		for n := min(3, len(pieces)-1); n >= 1 && found == nil; n-- {
-			found = database(strings.Join(pieces[len(pieces)-n:], "/"))
+			found = named(strings.Join(pieces[len(pieces)-n:], "/"))
 		}
 	} else {
-		found = database(name)
+		found = named(name)
 	}
 	z.named[name] = found
 	return found
@@ -235,20 +225,12 @@ func (z *zoned) location(name string) *time.Location {
 // maxZones bounds how many names a calendar may look up.
 const maxZones = 100
 
-// ofDatabase are the names of the IANA database. The machine's folder has others beside them, such as its own zone.
-var ofDatabase = regexp.MustCompile(`^(?:(?:Africa|America|Antarctica|Arctic|Asia|Atlantic|Australia|Brazil|Canada|Chile|Etc|Europe|Indian|` +
-	`Mexico|Pacific|US)/[A-Za-z0-9_+/-]+|[CEMW]ET|[EMH]ST|(?:EST5E|CST6C|MST7M|PST8P)DT|Cuba|Egypt|Eire|GB|GB-Eire|Greenwich|Hongkong|` +
-	`Iceland|Iran|Israel|Jamaica|Japan|Kwajalein|Libya|NZ|NZ-CHAT|Navajo|PRC|Poland|Portugal|ROC|ROK|Singapore|Turkey|UCT|Universal|W-SU|Zulu)$`)
-
-func database(name string) *time.Location {
-	if !ofDatabase.MatchString(name) {
+func named(name string) *time.Location {
+	z, ok := zones.Find(name)
+	if !ok {
 		return nil
 	}
-	loc, err := time.LoadLocation(name)
-	if err != nil {
-		return nil
-	}
-	return loc
+	return z.Location
 }
 
 // rules are a zone as a calendar defines it: when its clocks are changed, and by how much.

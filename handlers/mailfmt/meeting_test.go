@@ -141,9 +141,32 @@ func TestDefinitionsOfZones(t *testing.T) {
 	}
 }
 
+// A definition beats the name: some programs name a zone of their own as Windows does.
+func TestAZoneThatIsOnlyNamedIsKnownByWindowsNames(t *testing.T) {
+	t.Parallel()
+	own := "BEGIN:VTIMEZONE\nTZID:W. Europe Standard Time\nBEGIN:STANDARD\nDTSTART:16010101T000000\n" +
+		"TZOFFSETFROM:+0500\nTZOFFSETTO:+0500\nEND:STANDARD\nEND:VTIMEZONE\n"
+	for _, tt := range []struct{ zones, name, clock, want string }{
+		{"", "W. Europe Standard Time", "20260328T100000", "2026-03-28 09:00:00"},
+		{"", "W. Europe Standard Time", "20260329T100000", "2026-03-29 08:00:00"},
+		{"", `"w. europe standard time"`, "20260329T100000", "2026-03-29 08:00:00"},
+		{"", "India Standard Time", "20260302T100000", "2026-03-02 04:30:00"},
+		{"", "AUS Eastern Standard Time", "20260302T100000", "2026-03-01 23:00:00"},
+		{"", "Qyzylorda Standard Time", "20260302T100000", "2026-03-02 05:00:00"},
+		{"", `"tzone://Microsoft/Utc"`, "20260302T100000", "2026-03-02 10:00:00"},
+		{"", "Greenwich Standard Time", "20260702T100000", "2026-07-02 10:00:00"}, // Iceland's
+		{own, "W. Europe Standard Time", "20260329T100000", "2026-03-29 05:00:00"},
+	} {
+		m := read(t, invite(tt.zones, "DTSTART;TZID="+tt.name+":"+tt.clock))
+		if got := m.Meeting.Start.Format(time.DateTime); got != tt.want || len(m.Defects) != 0 {
+			t.Errorf("%s in %s: start, defects = %s, %q, want %s", tt.clock, tt.name, got, m.Defects, tt.want)
+		}
+	}
+}
+
 func TestTheZoneOfTheMachineIsNone(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"Local", "local", "/x/Local", "../../etc/passwd", "/etc/localtime", "."} {
+	for _, name := range []string{"Local", "local", "/x/Local", "../../etc/passwd", "/etc/localtime", ".", "Factory", `"tzone://Microsoft/Custom"`} {
 		if m := read(t, invite("", "DTSTART;TZID="+name+":20260302T100000")); !slices.Contains(m.Defects, UnknownZone) {
 			t.Errorf("zone %q: defects = %q, want UnknownZone", name, m.Defects)
 		}

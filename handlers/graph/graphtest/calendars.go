@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	_ "time/tzdata" // the machine may have none
 
 	"chainmail/handlers/capture"
 )

@@ -13,6 +13,7 @@ import (
 
 	"chainmail/handlers/capture"
 	"chainmail/handlers/mailfmt/event"
+	"chainmail/handlers/npmtest/icaljs"
 
 	"github.com/emersion/go-ical"
 )
@@ -161,7 +162,7 @@ func controls(e *capture.CalendarEvent) {
 
 func TestBadEventsGiveCalendarsAndTellTheirDefects(t *testing.T) {
 	t.Parallel()
-	var questions []question
+	var questions []icaljs.Question
 	var names []string
 	for name, bad := range badEvents() {
 		ics, defects := encode(t, bad.event)
@@ -169,13 +170,13 @@ func TestBadEventsGiveCalendarsAndTellTheirDefects(t *testing.T) {
 			t.Errorf("%s: defects %v, want %v", name, defects, bad.want)
 		}
 		checkForm(t, ics)
-		questions = append(questions, question{ICS: ics, Until: time.Date(2026, 4, 1, 0, 0, 0, 0, time.UTC).Unix()})
+		questions = append(questions, icaljs.Question{ICS: ics, Until: time.Date(2026, 4, 1, 0, 0, 0, 0, time.UTC).Unix()})
 		names = append(names, name)
 		read, err := event.Read(bad.event)
 		if err != nil {
 			t.Fatal(err)
 		}
-		text, _ := io.ReadAll(read.Text(nil))
+		text, _ := io.ReadAll(read.Text([]string{"a\r\nSubject: b\x00\x1b.txt"}))
 		rest, isText := strings.CutPrefix(string(text), "\uFEFFCalendar event\r\n")
 		if !isText || strings.ContainsAny(strings.ReplaceAll(rest, "\r\n", ""), "\r\n\x00\x07\x1b") {
 			t.Errorf("%s: text %.300q", name, text)

@@ -11,6 +11,7 @@ import (
 
 	"chainmail/handlers/capture"
 	"chainmail/handlers/mailfmt/event"
+	"chainmail/handlers/npmtest/icaljs"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -34,12 +35,12 @@ var goldenNames = []string{"meeting", "series", "birthday", "custom"}
 
 func TestEventsAreWrittenAsTheGoldenFilesHaveThem(t *testing.T) {
 	t.Parallel()
-	var questions []question
+	var questions []icaljs.Question
 	for _, name := range goldenNames {
 		e := golden(t, name)
 		ics, _ := encode(t, e)
 		checkForm(t, ics)
-		questions = append(questions, question{ICS: ics, Until: viewTo.Unix()})
+		questions = append(questions, icaljs.Question{ICS: ics, Until: viewTo.Unix()})
 		read, err := event.Read(e)
 		if err != nil {
 			t.Fatal(err)

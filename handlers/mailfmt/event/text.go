@@ -37,7 +37,7 @@ func (e *Event) Text(attachments []string) io.Reader {
 	b.WriteString(mark + heading(e.master.event) + crlf)
 	fields := e.fields(&e.master)
 	write(&b, fields)
-	write(&b, []field{{"Attachments", strings.Join(attachments, "; ")}})
+	write(&b, []field{{"Attachments", oneLine(strings.Join(attachments, "; "))}})
 	writeBody(&b, e.master.body)
 	for _, c := range append(slices.Clone(e.changed), e.untold...) {
 		of := c.original.text()

@@ -7,6 +7,7 @@ import (
 
 	"chainmail/handlers/capture"
 	"chainmail/handlers/mailfmt/zones"
+	"chainmail/handlers/npmtest/icaljs"
 )
 
 // The zones' rules, as calendars tell them and ical.js reads them, are those of the database: at clock times four hours before
@@ -17,7 +18,7 @@ func TestCalendarsDescribeEveryZone(t *testing.T) {
 	from := time.Date(2024, 1, 1, 12, 0, 0, 0, time.UTC)
 	to := time.Date(2033, 1, 1, 12, 0, 0, 0, time.UTC)
 	names := append(zones.WindowsNames(), "America/Nuuk", "Asia/Gaza", "America/Scoresbysund", "Europe/Dublin", "Antarctica/Troll")
-	var questions []question
+	var questions []icaljs.Question
 	var asked []string
 	for _, name := range names {
 		for span, r := range map[string]capture.RecurrenceRange{
@@ -32,7 +33,7 @@ func TestCalendarsDescribeEveryZone(t *testing.T) {
 			if n := len(ics); n > 8<<10 && span == "closed" || n > 40<<10 {
 				t.Errorf("%s: %d bytes", name, n)
 			}
-			questions = append(questions, question{ICS: ics, Probes: probes(z.Location, from, to)})
+			questions = append(questions, icaljs.Question{ICS: ics, Probes: probes(z.Location, from, to)})
 			asked = append(asked, name+" "+span)
 		}
 	}

@@ -1,4 +1,4 @@
-// Expands calendars with ical.js, whose file is the argument; rrule is installed beside it. In: a JSON list of {ics, until,
+// Expands calendars with ical.js, whose file is the last argument; rrule is installed beside it. In: a JSON list of {ics, until,
 // probes}. Out: a list of {error}, or of what is read: the instances that begin until then, the zones with the instants at
 // which their clocks show the probes, and the properties of the events. Times are seconds since 1970; clock times and days
 // are read as if in UTC.
@@ -6,8 +6,9 @@ import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { pathToFileURL } from "node:url";
 
-const { default: ICAL } = await import(pathToFileURL(process.argv[2]).href);
-const { rrulestr } = createRequire(process.argv[2])("rrule");
+const library = process.argv.at(-1);
+const { default: ICAL } = await import(pathToFileURL(library).href);
+const { rrulestr } = createRequire(library)("rrule");
 ICAL.design.strict = true;
 
 // ical.js passes by BYSETPOS beside BYMONTHDAY. Such a rule is turned into the dates that rrule gives by it.
