@@ -66,7 +66,7 @@ func TestTheSampleIsGood(t *testing.T) {
 	got := good(t, text)
 	want := Source{
 		Name: "o365-mail", Enabled: true, Domain: "contoso.onmicrosoft.com", ApplicationID: "6f1c1b52-3a0e-4a57-9d4c-5b7f0c2e8a11",
-		Cloud: "public", GraphEndpoint: "http://127.0.0.1:8085/v1.0", Credential: Credential{Kind: "none"}, CollectEmail: true,
+		Cloud: "public", GraphEndpoint: "http://127.0.0.1:8085/v1.0", Credential: Credential{Kind: "none"}, CollectEmail: true, CollectCalendar: true,
 		Individuals: Individuals{File: "individuals/o365-mail.csv", Groups: []string{}}, StartDate: day(2), EndDate: day(5),
 		Frequency: time.Hour, Settle: 10 * time.Minute, JobTimeout: 24 * time.Hour, HealthWindow: 24 * time.Hour, ErrorRetention: 24 * time.Hour,
 		Merge: true, MaxMerge: 24, IndividualsPerJob: 100, QuickDiscovery: true,
@@ -86,7 +86,7 @@ func TestWhatIsLeftOutHasTheDefaultsOfTheSchema(t *testing.T) {
 		t.Fatal(err)
 	}
 	// The sample writes every default out.
-	want, got := good(t, text), good(t, one(t, `{"name": "o365-mail", "controlNumberPrefix": "O365", "credential": {"kind": "none"},
+	want, got := good(t, text), good(t, one(t, `{"name": "o365-mail", "controlNumberPrefix": "O365", "credential": {"kind": "none"}, "collect": ["email", "calendar"],
 		"graphEndpoint": "http://127.0.0.1:8085/v1.0", "individuals": {"file": "individuals/o365-mail.csv"},
 		"startDate": "2026-03-02T00:00:00Z", "endDate": "2026-03-05T00:00:00Z"}`))
 	if !reflect.DeepEqual(got, want) {

@@ -1,6 +1,7 @@
 // Command evidence is for whoever has to answer for the evidence:
 //
-//	go run ./infra/evidence verify DIR|CONTAINER    is it whole, and is it unaltered?
+//	go run ./infra/evidence verify DIR|CONTAINER    is it everything, and is it unchanged?
+//	go run ./infra/evidence find DIR|CONTAINER      where does a document lie, and give me its native
 package main
 
 import (
@@ -22,14 +23,18 @@ func main() {
 // The exit codes.
 const (
 	exitSound   = 0
-	exitUnsound = 1 // something is wrong, or not all could be read
+	exitUnsound = 1 // something is wrong, or not all could be read; find: or nothing was found
 	exitRefused = 2 // bad input
 )
 
 const usage = `usage: evidence verify [flags] DIR|CONTAINER
+       evidence find [flags] DIR|CONTAINER
 
   verify   reads every file of evidence and holds it against the hash, the count and the
-           chain that bear witness to it; "evidence verify -h" says more
+           chain that bear witness to it, and tells what is missing in which period
+  find     tells where documents lie, and gives the native of one
+
+"evidence verify -h" and "evidence find -h" say more.
 `
 
 // run is the command. Environment variables are looked up by name, where a flag gives one.
@@ -38,6 +43,8 @@ func run(ctx context.Context, args []string, lookup func(string) (string, bool),
 		switch args[0] {
 		case "verify":
 			return runVerify(ctx, args[1:], lookup, stdout, stderr)
+		case "find":
+			return runFind(ctx, args[1:], lookup, stdout, stderr)
 		case "-h", "-help", "--help", "help":
 			fmt.Fprint(stdout, usage)
 			return exitSound

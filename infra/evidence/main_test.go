@@ -47,6 +47,7 @@ func TestAFolderIsVerified(t *testing.T) {
 		t.Errorf("a head that is not the chain's: %+v", got)
 	}
 	file := evidencetest.One.Zip()
+	tr[file] = bytes.Clone(tr[file]) // other tests read the same
 	tr[file][100] ^= 1
 	evidencetest.Write(t, dir, file, tr[file])
 	got = command(t, nil, "verify", dir)

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"net/http"
 	"net/url"
@@ -92,6 +94,21 @@ func (w where) bySignIn() (store.Store, error) {
 		return nil, refusal{err}
 	}
 	return store.OpenContainer(v.Container(name)), nil
+}
+
+// unlisted says what to do about evidence that could not be listed.
+func (w where) unlisted(ctx context.Context, err error) error {
+	switch {
+	case ctx.Err() != nil:
+		return err
+	case errors.Is(err, store.ErrNoEvidence):
+		return refuse("%s: %w: it must hold SOURCE/BATCH/manifest.json, as a container of evidence does", w.place, err)
+	}
+	err = fmt.Errorf("%s cannot be listed: %w", w.place, err)
+	if todo := remedy(err); todo != "" {
+		err = fmt.Errorf("%w: %s", err, todo)
+	}
+	return refusal{err}
 }
 
 // remedy says what to do about a store that could not be listed.

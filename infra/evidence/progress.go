@@ -31,6 +31,14 @@ func newProgress(out io.Writer) *progress {
 
 func (p *progress) listed(_ int, bytes int64) { p.total = bytes }
 
+// of is read where each call tells the total.
+func (p *progress) of(total int64, n int) {
+	p.mu.Lock()
+	p.total = total
+	p.mu.Unlock()
+	p.read(n)
+}
+
 const (
 	barWidth  = 24
 	showEvery = 200 * time.Millisecond
@@ -62,5 +70,6 @@ func (p *progress) end() {
 	defer p.mu.Unlock()
 	if p.last != "" {
 		fmt.Fprint(p.out, "\r"+strings.Repeat(" ", len(p.last))+"\r")
+		p.last = ""
 	}
 }

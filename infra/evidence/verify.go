@@ -12,10 +12,10 @@ import (
 	"chainmail/infra/evidence/verify"
 )
 
-const verifyUsage = `usage: evidence verify [-head [SOURCE=]SHA256]... [-collecting]
+const verifyUsage = `usage: evidence verify [-head [SOURCE=]SHA256]... [-collecting] [-from TIME] [-to TIME]
                        [-connection-string-env NAME] DIR|CONTAINER
 
-Reads every file of evidence and tells whether it is whole and unaltered: that each file is
+Is it unchanged, and is it everything? Reads every file of evidence and tells whether it is whole and unaltered: that each file is
 what its hash says, that none is missing and none too many, that packages, items, load
 files, exceptions, seals and manifests agree in every count, that families are together,
 and that the manifests of each source form one chain.
@@ -28,6 +28,24 @@ and that the manifests of each source form one chain.
 Prints a line for each finding, "FILE: what is wrong", and a line for each source. Findings
 name files, control numbers, item keys and object ids, and quote nothing of any mail.
 Exit code 0: all is sound; 1: something is wrong, or could not be read; 2: bad input.
+
+From manifests and seals it computes for every custodian of a source, which is everybody
+whom any seal names, which time is covered, from the first manifest's period to the last
+one's or from -from to -to. A line follows for each gap, with the custodian's id (an object
+id), the period (its end exclusive) and the reason:
+
+  not monitored    the batch of the period does not name the custodian
+  excluded         by a rule: NotFound, NoMailbox, AccessDenied, UnlicensedGuest, Duplicate
+  failed           the mailbox could not be read to its end; with the code
+  abandoned        the batch was given up before it had the custodian
+  never planned    there is no batch for the period
+  not known        a manifest or seal cannot be read, or no manifest closes the batch
+
+and lines for texts and synthesised natives, for what of a mailbox is left out, and for what
+is left out for everybody. "Covered" is the custodians' covered time as part of all their
+time, gaps of any reason counted in. What was excepted is open until a later manifest closes
+it. A gap or an open exception is no finding: evidence that says what it lacks is sound, and
+the exit code is 0. Read the lines.
 
 A chain proves all of its manifests but the last. To prove that one as well give its hash
 by -head: it stands in the log as manifestSha256 of the last event "batch sealed".
@@ -44,7 +62,6 @@ var headForm = regexp.MustCompile(`^(?:([a-z0-9-]{1,24})=)?([0-9a-fA-F]{64})$`)
 
 func parseVerify(args []string, lookup func(string) (string, bool), stderr io.Writer) (verifyOptions, error) {
 	var o verifyOptions
-	var places []string
 	f := flag.NewFlagSet("verify", flag.ContinueOnError)
 	f.SetOutput(stderr)
 	f.Usage = func() {
@@ -59,32 +76,14 @@ func parseVerify(args []string, lookup func(string) (string, bool), stderr io.Wr
 		o.Heads = append(o.Heads, verify.Head{Source: m[1], SHA256: strings.ToLower(m[2])})
 		return nil
 	})
+	timeFlag(f, "from", "coverage from this `TIME` on, RFC 3339, as in 2026-03-02T00:00:00Z", &o.From)
+	timeFlag(f, "to", "coverage until this `TIME`, exclusive", &o.To)
 	f.BoolVar(&o.Collecting, "collecting", false, "a batch without a manifest is still being collected, and no finding")
-	env := f.String("connection-string-env", "", "environment variable, by `NAME`, with the storage account's connection string")
-	for { // flags may stand behind the folder as well
-		err := f.Parse(args)
-		if errors.Is(err, flag.ErrHelp) {
-			return o, err
-		}
-		if err != nil {
-			return o, refusal{errors.New("the command line cannot be read")}
-		}
-		if f.NArg() == 0 {
-			break
-		}
-		places, args = append(places, f.Arg(0)), f.Args()[1:]
+	var err error
+	if o.where, err = parse(f, args, lookup); err == nil {
+		err = inOrder(o.From, o.To)
 	}
-	if len(places) != 1 {
-		return o, refuse("give one folder or container; evidence verify -h says more")
-	}
-	o.place = places[0]
-	if *env != "" {
-		o.connection, _ = lookup(*env)
-		if o.connection == "" {
-			return o, refuse("the environment variable %s, which -connection-string-env names, is empty", *env)
-		}
-	}
-	return o, nil
+	return o, err
 }
 
 func runVerify(ctx context.Context, args []string, lookup func(string) (string, bool), stdout, stderr io.Writer) int {
@@ -123,15 +122,8 @@ func verifyAt(ctx context.Context, o verifyOptions, stderr io.Writer) (*verify.R
 	defer show.end()
 	o.Listed, o.Read = show.listed, show.read
 	report, err := verify.Run(ctx, s, o.Options)
-	switch {
-	case err == nil || ctx.Err() != nil:
+	if err == nil || ctx.Err() != nil {
 		return report, err
-	case errors.Is(err, verify.ErrNoEvidence):
-		return nil, refuse("%s: %w: it must hold SOURCE/BATCH/manifest.json, as a container of evidence does", o.place, err)
 	}
-	err = fmt.Errorf("%s cannot be listed: %w", o.place, err)
-	if todo := remedy(err); todo != "" {
-		err = fmt.Errorf("%w: %s", err, todo)
-	}
-	return nil, refusal{err}
+	return nil, o.unlisted(ctx, err)
 }

@@ -2,8 +2,10 @@
 package evidencetest
 
 import (
+	"archive/zip"
 	"bytes"
 	"context"
+	"io"
 	"maps"
 	"os"
 	"path"
@@ -307,4 +309,23 @@ func build() Tree {
 		excepted: []capture.Exception{exception("emil", item("eighth", Day(2)), Six.Batch)}, found: map[string]int{"emil": 2},
 	}))
 	return b.tree
+}
+
+// Entry is what an entry of a package holds.
+func Entry(tb TB, data []byte, name string) []byte {
+	tb.Helper()
+	r, err := zip.NewReader(bytes.NewReader(data), int64(len(data)))
+	if err != nil {
+		tb.Fatalf("evidencetest: %v", err)
+	}
+	f, err := r.Open(name)
+	if err != nil {
+		tb.Fatalf("evidencetest: %v", err)
+	}
+	defer f.Close()
+	content, err := io.ReadAll(f)
+	if err != nil {
+		tb.Fatalf("evidencetest: %v", err)
+	}
+	return content
 }

@@ -18,6 +18,8 @@ type Store interface {
 	List(ctx context.Context) iter.Seq2[File, error]
 	// Open reads a file from its beginning. Where its bytes can be had in any order, it is an io.ReaderAt as well.
 	Open(ctx context.Context, name string) (io.ReadCloser, error)
+	// Range reads n bytes of a file from offset off on, and no others; fewer where the file ends before.
+	Range(ctx context.Context, name string, off, n int64) (io.ReadCloser, error)
 }
 
 // A File is a file as a listing shows it.
@@ -25,6 +27,9 @@ type File struct {
 	Name string
 	Size int64 // bytes
 }
+
+// ErrNoEvidence says that nothing that was listed is evidence.
+var ErrNoEvidence = errors.New("nothing in it is evidence")
 
 // ErrIrregular says that what bears a file's name is a link, a device or a folder.
 var ErrIrregular = errors.New("it is not a file, but a link, a device or a folder")
@@ -71,7 +76,21 @@ func (f *Folder) List(ctx context.Context) iter.Seq2[File, error] {
 }
 
 // Open implements [Store].
-func (f *Folder) Open(_ context.Context, name string) (io.ReadCloser, error) {
+func (f *Folder) Open(_ context.Context, name string) (io.ReadCloser, error) { return f.open(name) }
+
+// Range implements [Store].
+func (f *Folder) Range(_ context.Context, name string, off, n int64) (io.ReadCloser, error) {
+	file, err := f.open(name)
+	if err != nil {
+		return nil, err
+	}
+	return struct {
+		io.Reader
+		io.Closer
+	}{io.NewSectionReader(file, off, n), file}, nil
+}
+
+func (f *Folder) open(name string) (*os.File, error) {
 	info, err := f.root.Lstat(name)
 	if err != nil {
 		return nil, cause(err)
@@ -116,4 +135,9 @@ func (c *Container) List(ctx context.Context) iter.Seq2[File, error] {
 func (c *Container) Open(ctx context.Context, name string) (io.ReadCloser, error) {
 	body, _, err := c.container.Open(ctx, name)
 	return body, err
+}
+
+// Range implements [Store].
+func (c *Container) Range(ctx context.Context, name string, off, n int64) (io.ReadCloser, error) {
+	return c.container.ReadRange(ctx, name, off, n)
 }

@@ -3,30 +3,26 @@ package verify
 import (
 	"cmp"
 	"slices"
-
-	"chainmail/handlers/capture"
 )
 
 // source checks the chain of a source's manifests and sums the source up.
 func (c *check) source(s *source) Source {
 	r := Source{Name: s.name, Whole: true}
 	var chain []*batch
-	var periods []capture.Window
 	for _, b := range s.batches {
-		r.Packages += b.packages
+		r.Packages, r.Altered = r.Packages+b.packages, r.Altered+b.altered
 		r.Documents += b.documents
 		switch {
 		case b.manifest != nil:
 			r.Batches++
 			chain = append(chain, b)
-			periods = append(periods, b.window)
 		case c.options.Collecting && !c.has(b.file()):
 			r.Collecting++
 		default:
 			r.Whole = false
 		}
 	}
-	r.Periods = joined(periods)
+	r.Cover = s.cover.Result(c.options.From, c.options.To)
 	slices.SortStableFunc(chain, func(x, y *batch) int { return cmp.Compare(x.manifest.Sequence, y.manifest.Sequence) })
 	r.Whole = c.linked(chain) && r.Whole
 	if n := len(chain); n > 0 {
@@ -102,20 +98,4 @@ func (c *check) unmet(sources []*source, r *Report, head Head) {
 		}
 	}
 	c.found.add(about, "no manifest has this SHA-256: the chain's last one was altered, or removed with its batch")
-}
-
-// joined gives periods in order, those that adjoin or overlap as one.
-func joined(all []capture.Window) []capture.Window {
-	slices.SortFunc(all, func(a, b capture.Window) int { return a.Start.Compare(b.Start) })
-	var out []capture.Window
-	for _, w := range all {
-		if n := len(out); n > 0 && !w.Start.After(out[n-1].End) {
-			if w.End.After(out[n-1].End) {
-				out[n-1].End = w.End
-			}
-			continue
-		}
-		out = append(out, w)
-	}
-	return out
 }

@@ -147,7 +147,8 @@ func TestABatchThatIsBeingCollectedIsCheckedAsFarAsItIsSealed(t *testing.T) {
 	}
 	tr = tree{one.Zip(): sample()[one.Zip()]} // nothing but a first package
 	if r = tr.verified(t, Options{Collecting: true}); !r.Sound() || r.Sources[0].line() !=
-		"o365-mail: 0 batches, 0 packages, 0 documents, no chain, 1 batch without manifest, as still being collected" {
+		"o365-mail: 0 custodians, no manifest of the period; 0 batches, 0 packages unchanged, 0 documents, "+
+			"1 batch without manifest, as still being collected; no chain" {
 		t.Errorf("%s, findings %v", r.Sources[0].line(), r.Findings)
 	}
 }

@@ -11,12 +11,14 @@ import (
 
 	"chainmail/handlers/capture"
 	"chainmail/handlers/pack"
+	"chainmail/infra/evidence/cover"
 )
 
 // A source is what lies in evidence of one source.
 type source struct {
 	name    string
 	batches []*batch // by id
+	cover   *cover.Source
 }
 
 // A batch is what lies in a batch's folder, and what became of its check.
@@ -25,10 +27,12 @@ type batch struct {
 	window     capture.Window
 	number     int // among the batches of its period
 	parts      map[pack.Name]bool
+	cover      *cover.Source // of the batch's source
 
-	manifest  *pack.Manifest // nil: it is missing or cannot be read
+	manifest  *pack.Manifest // nil: it is missing or cannot be read; without its lists once the batch is checked
 	sum       string         // of the manifest
 	packages  int
+	altered   int // packages of which there are findings, or of their seals
 	documents int
 }
 
@@ -110,8 +114,9 @@ func bySource(batches map[string]*batch) []*source {
 	for _, folder := range slices.Sorted(maps.Keys(batches)) {
 		b := batches[folder]
 		if sources[b.source] == nil {
-			sources[b.source] = &source{name: b.source}
+			sources[b.source] = &source{name: b.source, cover: cover.NewSource()}
 		}
+		b.cover = sources[b.source].cover
 		sources[b.source].batches = append(sources[b.source].batches, b)
 	}
 	return slices.SortedFunc(maps.Values(sources), func(a, b *source) int { return cmp.Compare(a.name, b.name) })

@@ -48,18 +48,38 @@ func (c *check) batch(ctx context.Context, b *batch) {
 		})
 	}
 	wg.Wait()
-	for _, s := range seals {
+	for i, s := range seals {
 		if s == nil {
 			continue
 		}
 		b.documents += s.Documents
 		if s.Package != nil {
 			b.packages++
+			if c.found.any(names[i].Zip()) || c.found.any(names[i].Seal()) {
+				b.altered++
+			}
 		}
 	}
 	if b.manifest != nil && !slices.Contains(seals, nil) { // what cannot be read cannot be added up
 		c.balance(b, seals)
 	}
+	c.covers(b, seals)
+}
+
+// covers tells the source's coverage what the batch says, and keeps no more of its manifest than the chain needs: of
+// thousands of batches the lists of seals and custodians would fill the memory.
+func (c *check) covers(b *batch, seals []*pack.Seal) {
+	switch {
+	case b.manifest != nil:
+		b.cover.Closed(b.id, b.window, b.manifest, seals)
+		m := b.manifest
+		b.manifest = &pack.Manifest{Sequence: m.Sequence, PreviousManifestSHA256: m.PreviousManifestSHA256}
+	case c.has(b.file()):
+		b.cover.Open(b.id, b.window, "not known: the batch's manifest cannot be read")
+	default:
+		b.cover.Open(b.id, b.window, "no manifest closes the batch")
+	}
+	b.parts = nil
 }
 
 // partsOf are the parts to be checked, in the order of lanes and parts: those that the manifest names, or without one that

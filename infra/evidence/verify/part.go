@@ -124,6 +124,7 @@ func (p *part) exceptions(ctx context.Context) bool {
 		s.excepted++
 		p.shares[row.Custodian] = s
 		p.once.see(row.Custodian, row.Item.GraphID)
+		p.batch.cover.Excepted(p.batch.id, row.Item.Key())
 	}
 	return true
 }

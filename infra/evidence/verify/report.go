@@ -11,7 +11,7 @@ import (
 	"sync"
 	"unicode"
 
-	"chainmail/handlers/capture"
+	"chainmail/infra/evidence/cover"
 
 	"golang.org/x/text/language"
 	"golang.org/x/text/message"
@@ -36,15 +36,16 @@ type Finding struct{ File, What string }
 // A Source is what was verified of one source.
 type Source struct {
 	Name       string
-	Batches    int              // with a manifest that can be read
-	Collecting int              // batches without one that were said to be still collected
-	Packages   int              // that their seals name
-	Documents  int              // in their items
-	Periods    []capture.Window // of the batches, those that adjoin as one
-	Whole      bool             // the chain has no fault
-	Last       int64            // the chain's last sequence
-	Head       string           // SHA-256 of its last manifest
-	Witnessed  bool             // a head that was given is that one
+	Batches    int // with a manifest that can be read
+	Collecting int // batches without one that were said to be still collected
+	Packages   int // that their seals name
+	Altered    int // of them, those about which, or about whose seals, there are findings
+	Documents  int // in their items
+	Cover      cover.Result
+	Whole      bool   // the chain has no fault
+	Last       int64  // the chain's last sequence
+	Head       string // SHA-256 of its last manifest
+	Witnessed  bool   // a head that was given is that one
 }
 
 // findings gathers what is wrong, from several goroutines.
@@ -85,6 +86,13 @@ func (f *findings) add(file, format string, args ...any) {
 	x.lines = append(x.lines, fmt.Sprintf(format, args...))
 }
 
+// any reports whether anything was found about a file.
+func (f *findings) any(file string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.byFile[file] != nil
+}
+
 func (f *findings) all() []Finding {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -100,7 +108,7 @@ func (f *findings) all() []Finding {
 	return all
 }
 
-// Print writes the findings, a line each, and a line for every source.
+// Print writes the findings, a line each, and for every source a line, its texts, and its gaps, a line each.
 func (r *Report) Print(w io.Writer) {
 	for _, f := range r.Findings {
 		fmt.Fprintf(w, "%s: %s\n", printable(f.File), f.What)
@@ -110,6 +118,7 @@ func (r *Report) Print(w io.Writer) {
 	}
 	for _, s := range r.Sources {
 		fmt.Fprintln(w, s.line())
+		s.coverage(w)
 	}
 	for _, s := range r.Sources {
 		if s.Last > 0 && !s.Witnessed {
@@ -128,47 +137,6 @@ func (r *Report) Print(w io.Writer) {
 	}
 	fmt.Fprintf(w, "NOT SOUND: %s about %s\n", count(len(r.Findings), "finding"), count(len(files), "file"))
 }
-
-func (s Source) line() string {
-	parts := []string{
-		count(s.Batches, "batch"), count(s.Packages, "package"), count(s.Documents, "document"),
-	}
-	if len(s.Periods) > 0 {
-		parts = append(parts, periods(s.Periods))
-	}
-	state := "broken"
-	if s.Whole {
-		state = "whole"
-	}
-	switch {
-	case s.Last == 0:
-		parts = append(parts, "no chain")
-	default:
-		parts = append(parts, fmt.Sprintf("chain %s (1..%d)", state, s.Last), "head "+s.Head)
-	}
-	if s.Witnessed {
-		parts[len(parts)-1] += " as given"
-	}
-	if s.Collecting > 0 {
-		parts = append(parts, count(s.Collecting, "batch")+" without manifest, as still being collected")
-	}
-	return s.Name + ": " + strings.Join(parts, ", ")
-}
-
-const periodsShown = 4
-
-func periods(all []capture.Window) string {
-	var spans []string
-	for _, w := range all[:min(len(all), periodsShown)] {
-		spans = append(spans, w.Start.Format(timeFormat)+".."+w.End.Format(timeFormat))
-	}
-	if n := len(all) - len(spans); n > 0 {
-		spans = append(spans, count(n, "more period"))
-	}
-	return strings.Join(spans, " and ")
-}
-
-const timeFormat = "2006-01-02T15:04:05Z"
 
 // count is a number with its noun, "3,012 documents".
 func count[N int | int64](n N, noun string) string {

@@ -8,10 +8,10 @@ package verify
 
 import (
 	"context"
-	"errors"
 	"io"
 	"path"
 	"sync/atomic"
+	"time"
 
 	"chainmail/handlers/pack"
 	"chainmail/infra/evidence/store"
@@ -24,6 +24,9 @@ type Options struct {
 	Heads      []Head // hashes of last manifests, witnessed outside the storage
 	Collecting bool   // a batch without a manifest is still being collected, and no finding
 
+	// From and To are the period in which coverage is looked for, [From, To); zero: from the first, or to the last manifest's.
+	From, To time.Time
+
 	Listed func(files int, bytes int64) // called once, before anything is read
 	Read   func(bytes int)              // called for all that is read, by several goroutines at a time
 }
@@ -33,9 +36,6 @@ type Head struct {
 	Source string // "": of any source
 	SHA256 string
 }
-
-// ErrNoEvidence says that nothing that was listed is evidence.
-var ErrNoEvidence = errors.New("nothing in it is evidence")
 
 // What is read side by side: of parts only a few, since each holds the rows of its items, and a package of a container
 // lies in a temporary file meanwhile.
@@ -56,20 +56,24 @@ type check struct {
 	read    atomic.Int64
 }
 
-// Run verifies everything in the store. It ends early only when the store cannot be listed, holds nothing that is
-// evidence, or ctx ends; then the report tells what was found until then. Whatever else is wrong is a finding, also a file
-// that cannot be read.
-func Run(ctx context.Context, s store.Store, o Options) (*Report, error) {
-	c := &check{
+func newCheck(ctx context.Context, s store.Store, o Options) *check {
+	return &check{
 		store: s, options: o, formats: pack.FormatFiles(), schemas: compiled(), found: newFindings(ctx),
 		parts: make(chan struct{}, partsAtOnce), files: map[string]int64{},
 	}
+}
+
+// Run verifies everything in the store. It ends early only when the store cannot be listed, holds nothing that is
+// evidence ([store.ErrNoEvidence]), or ctx ends; then the report tells what was found until then. Whatever else is wrong
+// is a finding, also a file that cannot be read.
+func Run(ctx context.Context, s store.Store, o Options) (*Report, error) {
+	c := newCheck(ctx, s, o)
 	sources, err := c.list(ctx)
 	if err != nil {
 		return nil, err
 	}
 	if len(sources) == 0 {
-		return nil, ErrNoEvidence
+		return nil, store.ErrNoEvidence
 	}
 	c.common(ctx)
 	r := &Report{}
