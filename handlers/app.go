@@ -2,28 +2,26 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
-	"net/url"
 	"os"
-	"strings"
 	"sync"
 
 	"chainmail/handlers/bury"
 	"chainmail/handlers/chain"
 	"chainmail/handlers/collect"
 	"chainmail/handlers/config"
+	"chainmail/handlers/console"
 	"chainmail/handlers/graph"
 	"chainmail/handlers/host"
 	"chainmail/handlers/ledger"
 	"chainmail/handlers/pack"
 	"chainmail/handlers/people"
 	"chainmail/handlers/plan"
+	"chainmail/handlers/preflight"
 	"chainmail/handlers/settings"
+	"chainmail/handlers/signin"
 	"chainmail/handlers/spool"
 	"chainmail/handlers/vault"
 
@@ -52,6 +50,7 @@ type app struct {
 	registry  *people.Registry
 	collector *collect.Collector
 	burier    *bury.Burier
+	console   *console.Console
 
 	mu   sync.Mutex
 	made bool // tables and containers are there
@@ -78,7 +77,7 @@ func newApp(env settings.Environment, log *slog.Logger, clock graph.Clock) (*app
 		now     = clock.Now
 		written = state.Container(configContainer)
 		memory  = state.Container(stateContainer)
-		clients = newClients(log, clock)
+		clients = signin.New(log, clock)
 		inForce = &config.Store{
 			Written: written, State: memory, Evidence: evidence.Container, Ledger: book, Lookup: env.Lookup, Log: log, Now: now,
 		}
@@ -86,17 +85,22 @@ func newApp(env settings.Environment, log *slog.Logger, clock graph.Clock) (*app
 			Ledger: book, State: memory, Evidence: evidence.Container, App: pack.App{Version: version, Commit: commit}, Log: log, Now: now,
 		}
 	)
-	return &app{
+	a := &app{
 		log: log, ledger: book, state: state,
-		planner:  &plan.Planner{Config: inForce, Ledger: book, State: memory, Chain: sealing, Log: log, Now: now},
-		registry: &people.Registry{Config: inForce, Written: written, Ledger: book, Graph: clients.of, Log: log, Now: now},
+		planner:  &plan.Planner{Config: inForce, Ledger: book, Chain: sealing, Log: log, Now: now},
+		registry: &people.Registry{Config: inForce, Written: written, Ledger: book, Graph: clients.Of, Log: log, Now: now},
 		collector: &collect.Collector{
-			Config: inForce, Ledger: book, State: memory, Evidence: evidence.Container, Chain: sealing, Graph: clients.of,
+			Config: inForce, Ledger: book, State: memory, Evidence: evidence.Container, Chain: sealing, Graph: clients.Of,
 			Spool: spool.NewBudget(spoolMemory, spoolDisk, os.TempDir()), Texts: texts, Budget: env.RunBudget, Log: log,
 			Now: now,
 		},
 		burier: &bury.Burier{Config: inForce, Ledger: book, Log: log, Now: now},
-	}, nil
+	}
+	a.console = &console.Console{
+		Open: env.Console, Ready: a.ensure, Config: inForce, Written: written, State: memory, Ledger: book,
+		Preflight: checked(inForce, written, preflight.Checker{Graph: clients.Of, Now: now}), Log: log, Now: now,
+	}
+	return a, nil
 }
 
 // ready makes the tables and containers before the first invocation works, not before the process listens: the host waits
@@ -150,88 +154,4 @@ func identity(clientID string) (azcore.TokenCredential, error) {
 		o.ID = azidentity.ClientID(clientID)
 	}
 	return azidentity.NewManagedIdentityCredential(o)
-}
-
-// clients keeps one Graph client for each application that signs in: its gate counts the requests to each mailbox, and must
-// see all of them.
-type clients struct {
-	log       *slog.Logger
-	clock     graph.Clock
-	transport http.RoundTripper
-
-	mu   sync.Mutex
-	kept map[string]*graph.Client
-}
-
-func newClients(log *slog.Logger, clock graph.Clock) *clients {
-	return &clients{log: log, clock: clock, transport: graph.DefaultTransport(), kept: map[string]*graph.Client{}}
-}
-
-func (c *clients) of(s settings.Source) (*graph.Client, error) {
-	key := strings.Join([]string{
-		s.Domain, s.ApplicationID, s.Cloud, s.GraphEndpoint, s.Credential.Kind, s.Credential.ClientID, hashed(s.Credential.Secret),
-	}, "\n")
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if g, ok := c.kept[key]; ok {
-		return g, nil
-	}
-	g, err := c.open(s)
-	if err == nil {
-		c.kept[key] = g
-	}
-	return g, err
-}
-
-func (c *clients) open(s settings.Source) (*graph.Client, error) {
-	cloud, _ := graph.Clouds(s.Cloud)
-	if s.GraphEndpoint != "" {
-		cloud.Root, cloud.Authority = s.GraphEndpoint, origin(s.GraphEndpoint)
-	}
-	cred, err := c.signIn(s, cloud)
-	if err != nil {
-		return nil, err
-	}
-	return graph.New(graph.Options{Root: cloud.Root, Scope: cloud.Scope, Credential: cred, Transport: c.transport, Clock: c.clock, Log: c.log})
-}
-
-// signIn makes the source's credential; nil for kind none. The error names the app setting that cannot be used.
-func (c *clients) signIn(s settings.Source, cloud graph.Cloud) (cred azcore.TokenCredential, err error) {
-	registration := graph.Registration{Tenant: s.Domain, ClientID: s.ApplicationID, Cloud: cloud, Transport: c.transport}
-	switch s.Credential.Kind {
-	case "none":
-		return nil, nil
-	case "secret":
-		cred, err = registration.Secret(s.Credential.Secret.Reveal())
-	case "certificate":
-		cred, err = registration.Certificate(s.Credential.Secret.Reveal())
-	case "managedIdentity":
-		return graph.ManagedIdentity(s.Credential.ClientID, c.transport)
-	case "federated":
-		identity, err := graph.ManagedIdentity(s.Credential.ClientID, c.transport)
-		if err != nil {
-			return nil, err
-		}
-		return registration.Federated(identity)
-	default:
-		return nil, fmt.Errorf("credential kind %s is not known", s.Credential.Kind)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("app setting %s: %w", s.Credential.Setting, err)
-	}
-	return cred, nil
-}
-
-// origin is a URL's scheme and host, with a slash.
-func origin(raw string) string {
-	u, err := url.Parse(raw)
-	if err != nil {
-		return raw
-	}
-	return u.Scheme + "://" + u.Host + "/"
-}
-
-func hashed(s settings.Secret) string {
-	sum := sha256.Sum256([]byte(s.Reveal()))
-	return hex.EncodeToString(sum[:])
 }

@@ -16,16 +16,20 @@ import (
 // through the ledger, test doubles lie beside what they imitate and are in nobody's row.
 func imports() map[string]string {
 	return map[string]string{
-		".": "bury capture chain collect config graph host ledger mailfmt mailfmt/doctext pack people plan settings spool vault",
+		".": "bury capture chain collect config console graph host ledger mailfmt mailfmt/doctext pack people plan preflight settings signin spool vault",
 
-		"plan":    "capture chain config ledger settings vault",
+		"plan":    "capture chain config ledger settings",
 		"collect": "capture chain config graph ledger mailfmt mailfmt/compose mailfmt/doctext mailfmt/event pack settings spool vault",
 		"people":  "capture config graph ledger settings vault",
 		"bury":    "capture config ledger",
+		"console": "capture config ledger settings vault",
 
 		"chain":    "capture ledger pack settings vault",
 		"config":   "ledger settings vault",
 		"settings": "capture",
+
+		"preflight": "capture graph settings",
+		"signin":    "graph settings",
 
 		"graph":           "capture",
 		"ledger":          "capture",

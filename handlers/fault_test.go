@@ -345,7 +345,7 @@ func TestAMailboxThatIsNotToBeHadIsExcludedOrFailsWithItsReason(t *testing.T) {
 	failed := map[string]string{
 		graphtest.ProblemUnconsented: "unauthorized", graphtest.ProblemInsufficient: "unauthorized", graphtest.ProblemLapsed: "unauthorized",
 		graphtest.ProblemLocked: "unauthorized", graphtest.ProblemTokenExpired: "unauthorized",
-		graphtest.ProblemMoving: "transient", graphtest.ProblemStore: "transient", graphtest.ProblemStoreShort: "transient",
+		graphtest.ProblemMoving: "OutOfTime", graphtest.ProblemStore: "transient", graphtest.ProblemStoreShort: "transient",
 		graphtest.ProblemTimeout: "transient", graphtest.ProblemTransient: "transient", graphtest.ProblemDirectory: "transient",
 		graphtest.ProblemConnection: "transient",
 	}
@@ -363,7 +363,9 @@ func TestAMailboxThatIsNotToBeHadIsExcludedOrFailsWithItsReason(t *testing.T) {
 		t.Run(problem, func(t *testing.T) {
 			t.Parallel()
 			w := faultWorld(t)
-			w.configure(w.faultSource(map[string]any{"retryPolicyInMinutes": []int{0}}))
+			w.configure(w.faultSource(map[string]any{
+				"retryPolicyInMinutes": []int{0}, "splitFailedBatches": false, "collectJobTimeoutInMinutes": 45,
+			}))
 			w.tenant.Users[1].Problem = problem
 			w.start()
 			w.settle()

@@ -71,13 +71,18 @@ func run(ctx context.Context, lookup func(string) (string, bool), clock graph.Cl
 	if err != nil {
 		return err
 	}
-	return host.New(app.functions(), host.Options{Timeout: ownDeadline, Log: log}).Serve(ctx, listener)
+	return host.New(app.functions(), host.Options{Timeout: ownDeadline, Log: log, HTTP: app.web()}).Serve(ctx, listener)
 }
 
 // queue is the output binding that chunk messages leave by; see function.json of plan, collect and bury.
 const queue = "chunks"
 
-// functions are the routes: their names are the folders below functions/.
+// web is the function with an HTTP trigger: the operators' API.
+func (a *app) web() host.HTTPFunction {
+	return host.HTTPFunction{Name: "console", Handler: a.console}
+}
+
+// functions are the other routes: their names, too, are the folders below functions/.
 func (a *app) functions() map[string]host.Func {
 	return map[string]host.Func{
 		"plan":    a.ready(planned(a.planner)),

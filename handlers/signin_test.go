@@ -24,6 +24,7 @@ import (
 	"chainmail/handlers/graph"
 	"chainmail/handlers/graph/graphtest"
 	"chainmail/handlers/settings"
+	"chainmail/handlers/signin"
 )
 
 // An internet stands between the handler and Microsoft: a proxy that the handler's environment names, behind which the
@@ -267,11 +268,11 @@ func TestAClientIsKeptForEachCredential(t *testing.T) {
 		source("managedIdentity", "", ""), source("managedIdentity", "i1", ""), source("managedIdentity", "i2", ""),
 		source("federated", "i1", ""), source("federated", "i2", ""),
 	}
-	c := newClients(graphtest.NewLog(t).Logger(), graph.Clock{})
+	c := signin.New(graphtest.NewLog(t).Logger(), graph.Clock{})
 	seen := map[any]int{}
 	for range 2 {
 		for _, s := range sources {
-			g, err := c.of(s)
+			g, err := c.Of(s)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -108,8 +108,8 @@ var errSlept = errors.New("slept")
 const allSetting = "CHAINMAIL_TEST_ALL"
 
 // picked says whether the n-th case of a long list is to be tried: all of them take longer than go test's ten minutes on a
-// small machine, so that without [allSetting] it is one of five.
-func picked(n int) bool { return os.Getenv(allSetting) != "" || n%5 == 0 }
+// small machine, so that without [allSetting] it is one of eight.
+func picked(n int) bool { return os.Getenv(allSetting) != "" || n%8 == 0 }
 
 // rootsFromTest makes the fallback roots the only ones, on every system.
 const rootsFromTest = "GODEBUG=x509usefallbackroots=1"

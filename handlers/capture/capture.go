@@ -154,10 +154,13 @@ type Exception struct {
 
 const batchTime = "20060102150405UTC"
 
+// BatchTime writes an instant as it stands in the names of batches.
+func BatchTime(t time.Time) string { return t.UTC().Format(batchTime) }
+
 // BatchID names a batch: its window's two ends, and from the second batch of the same period on its number,
 // "20260302000000UTC-20260303000000UTC-2".
 func BatchID(w Window, n int) string {
-	id := w.Start.UTC().Format(batchTime) + "-" + w.End.UTC().Format(batchTime)
+	id := BatchTime(w.Start) + "-" + BatchTime(w.End)
 	if n > 1 {
 		id += fmt.Sprintf("-%d", n)
 	}

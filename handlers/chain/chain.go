@@ -69,7 +69,11 @@ func (c *Chain) link(ctx context.Context, s settings.Source, b ledger.Row[ledger
 	if err != nil {
 		return err
 	}
-	m, err := c.manifest(ctx, s, b.Value, chunks)
+	m, told, err := c.manifest(ctx, s, b.Value, chunks)
+	if err != nil {
+		return err
+	}
+	split, err := c.split(ctx, s, b.Value, &m, told)
 	if err != nil {
 		return err
 	}
@@ -89,8 +93,11 @@ func (c *Chain) link(ctx context.Context, s settings.Source, b ledger.Row[ledger
 	if err := c.State.Put(ctx, b.Value.Manifest, data); err != nil {
 		return fmt.Errorf("keep manifest: %w", err)
 	}
+	if err := c.keepVerdicts(ctx, &b.Value, told); err != nil {
+		return err
+	}
 	head.Value = ledger.Head{Sequence: b.Value.Sequence, ManifestSHA256: sum}
-	return c.Ledger.Seal(ctx, s.Name, head, b)
+	return c.Ledger.Seal(ctx, s.Name, head, b, split)
 }
 
 // publish lays the linked manifest down in the evidence, with the format that it is written in.
@@ -123,26 +130,80 @@ func (c *Chain) publish(ctx context.Context, s settings.Source, b ledger.Row[led
 	// comes before the batch is done with, so that a run that dies in between makes it come twice, and not never.
 	c.Log.InfoContext(ctx, "batch sealed", "source", s.Name, "batch", b.Value.ID, "status", string(b.Value.Status),
 		"sequence", b.Value.Sequence, "manifestSha256", b.Value.ManifestSHA256, "documents", b.Value.Documents)
-	return c.Ledger.Publish(ctx, s.Name, b)
+	if b, err = c.settle(ctx, s, b); err != nil {
+		return err
+	}
+	if err := c.Ledger.Publish(ctx, s.Name, b); err != nil {
+		return err
+	}
+	if b.Value.Status == capture.Abandoned || b.Value.Custodians == 0 {
+		return nil
+	}
+	return c.Ledger.Succeeded(ctx, s.Name, c.Now().UTC().Truncate(time.Second))
 }
 
-// manifest describes the batch from the seals of its parts and the snapshot of its custodians, without its place in the chain.
-func (c *Chain) manifest(ctx context.Context, s settings.Source, b ledger.Batch, chunks []ledger.Row[ledger.Chunk]) (pack.Manifest, error) {
+// manifest describes the batch from the seals of its parts and the snapshot of its custodians, without its place in the chain, and
+// tells what became of each custodian.
+func (c *Chain) manifest(ctx context.Context, s settings.Source, b ledger.Batch, chunks []ledger.Row[ledger.Chunk]) (pack.Manifest, []outcome, error) {
 	m := pack.Manifest{
-		App: c.App, Source: s.Name, Batch: b.ID, Start: b.Start, End: b.End, Reason: b.Reason, ConfigSHA256: b.ConfigSHA256,
-		Status: capture.Completed, Coverage: coverage(s),
+		App: c.App, Source: s.Name, Batch: b.ID, Start: b.Start, End: b.End, Reason: b.Reason, RetryOf: b.RetryOf, SplitOf: b.SplitOf,
+		ConfigSHA256: b.ConfigSHA256, Status: capture.Completed, Coverage: coverage(s), LookedAtUntil: lookedAt(b, chunks),
 	}
 	seals, err := c.seals(ctx, s, b, chunks)
 	if err != nil {
-		return m, err
+		return m, nil, err
 	}
-	archives, err := c.archives(ctx, b)
+	snapshot, err := c.Custodians(ctx, b)
 	if err != nil {
-		return m, err
+		return m, nil, err
 	}
+	open, err := c.unplanned(ctx, s, b)
+	if err != nil {
+		return m, nil, err
+	}
+	custodians := total(&m, seals)
+	if m.Totals.Excepted > 0 {
+		m.Status = capture.CompletedWithDocumentLevelErrors
+	}
+	told := outcomes(snapshot, custodians)
+	for _, id := range slices.Sorted(maps.Keys(custodians)) {
+		a := custodians[id]
+		if a.status == capture.Excluded {
+			m.Totals.Excluded++
+		}
+		for _, n := range a.notes {
+			m.Coverage = append(m.Coverage, pack.Coverage{Custodian: id, Scope: n.Scope, Reason: n.Reason})
+		}
+		if reason, failed := a.verdict(); reason != "" {
+			m.Coverage = append(m.Coverage, pack.Coverage{Custodian: id, Scope: "mailbox", Reason: reason})
+			if failed {
+				m.Status = capture.CompletedWithErrors
+			}
+		}
+	}
+	m.Coverage = append(append(append(m.Coverage, archives(snapshot)...), open...), textless(m.Totals.Texts)...)
+	if b.Reason == capture.ReasonSplit {
+		m.Status = capture.Abandoned
+		for _, o := range told {
+			m.Coverage = append(m.Coverage, pack.Coverage{Custodian: o.name, Scope: "mailbox", Reason: "abandoned: failed in " + b.SplitOf})
+		}
+		return m, nil, nil
+	}
+	if n := b.Custodians - len(custodians); n != 0 { // nobody may be missing without a word, whatever went wrong
+		m.Status = capture.CompletedWithErrors
+		m.Coverage = append(m.Coverage, pack.Coverage{
+			Scope: "custodians", Reason: fmt.Sprintf("failed: the seals name %d of %d", len(custodians), b.Custodians),
+		})
+	}
+	return m, told, nil
+}
+
+// total adds up what the seals say, and gives what they say of each custodian.
+func total(m *pack.Manifest, seals []sealed) map[string]account {
 	custodians := map[string]account{}
 	for _, x := range seals {
 		m.Seals = append(m.Seals, x.ref)
+		m.Closed = append(m.Closed, x.seal.Closed...)
 		m.Totals.Documents += x.seal.Documents
 		m.Totals.Synthesised += x.seal.Synthesised
 		m.Totals.Texts = m.Totals.Texts.Plus(x.seal.Texts)
@@ -159,32 +220,18 @@ func (c *Chain) manifest(ctx context.Context, s settings.Source, b ledger.Batch,
 		}
 	}
 	m.Totals.Custodians = len(custodians)
-	if m.Totals.Excepted > 0 {
-		m.Status = capture.CompletedWithDocumentLevelErrors
-	}
-	for _, id := range slices.Sorted(maps.Keys(custodians)) {
-		a := custodians[id]
-		if a.status == capture.Excluded {
-			m.Totals.Excluded++
-		}
-		for _, n := range a.notes {
-			m.Coverage = append(m.Coverage, pack.Coverage{Custodian: id, Scope: n.Scope, Reason: n.Reason})
-		}
-		if reason, failed := a.verdict(); reason != "" {
-			m.Coverage = append(m.Coverage, pack.Coverage{Custodian: id, Scope: "mailbox", Reason: reason})
-			if failed {
-				m.Status = capture.CompletedWithErrors
-			}
+	return custodians
+}
+
+// lookedAt is until when the batch's period has been looked at: its first chunk was begun then, and no listing is older.
+func lookedAt(b ledger.Batch, chunks []ledger.Row[ledger.Chunk]) time.Time {
+	var at time.Time
+	for _, c := range chunks {
+		if at.IsZero() || c.Value.Started.Before(at) {
+			at = c.Value.Started
 		}
 	}
-	m.Coverage = append(append(m.Coverage, archives...), textless(m.Totals.Texts)...)
-	if n := b.Custodians - len(custodians); n != 0 { // nobody may be missing without a word, whatever went wrong
-		m.Status = capture.CompletedWithErrors
-		m.Coverage = append(m.Coverage, pack.Coverage{
-			Scope: "custodians", Reason: fmt.Sprintf("failed: the seals name %d of %d", len(custodians), b.Custodians),
-		})
-	}
-	return m, nil
+	return at.UTC().Truncate(time.Second)
 }
 
 // textless says of how many captured documents not all text can be searched, and why; who looks for words must know it.
@@ -204,6 +251,29 @@ func textless(t pack.TextCounts) []pack.Coverage {
 		}
 	}
 	return all
+}
+
+// Snapshot puts a batch's custodians into the state and notes in the batch where they are, how many, and in which lanes.
+func (c *Chain) Snapshot(ctx context.Context, source string, b *ledger.Batch, custodians []capture.Custodian) error {
+	if custodians == nil {
+		custodians = []capture.Custodian{}
+	}
+	b.Custodians, b.Lanes.V = len(custodians), nil
+	for _, k := range custodians {
+		b.Lanes.V = append(b.Lanes.V, k.Lane)
+	}
+	slices.Sort(b.Lanes.V)
+	b.Lanes.V = slices.Compact(b.Lanes.V)
+	snapshot, err := json.Marshal(custodians)
+	if err != nil {
+		return err
+	}
+	b.SnapshotSHA256 = pack.Sum(snapshot)
+	b.Snapshot = fmt.Sprintf("snapshots/%s/%s/%s.json", source, b.ID, b.SnapshotSHA256)
+	if err := c.State.Put(ctx, b.Snapshot, snapshot); err != nil {
+		return fmt.Errorf("keep snapshot of custodians: %w", err)
+	}
+	return nil
 }
 
 // Custodians reads the snapshot of a batch's custodians, which its hash proves.
@@ -227,11 +297,7 @@ func (c *Chain) Custodians(ctx context.Context, b ledger.Batch) ([]capture.Custo
 }
 
 // archives says of each custodian whose mailbox is known to have an archive beside it that the archive is not covered.
-func (c *Chain) archives(ctx context.Context, b ledger.Batch) ([]pack.Coverage, error) {
-	custodians, err := c.Custodians(ctx, b)
-	if err != nil {
-		return nil, err
-	}
+func archives(custodians []capture.Custodian) []pack.Coverage {
 	var all []pack.Coverage
 	for _, k := range custodians {
 		if k.Archive {
@@ -241,11 +307,12 @@ func (c *Chain) archives(ctx context.Context, b ledger.Batch) ([]pack.Coverage, 
 			})
 		}
 	}
-	return all, nil
+	return all
 }
 
 // account is what all the seals of a batch say of a custodian: the last word on the status, and the sums.
 type account struct {
+	identifier    string
 	status        capture.CustodianStatus
 	reason        string
 	found, closed int // closed: captured, excepted or unchanged
@@ -259,7 +326,7 @@ func (a account) plus(k pack.SealCustodian) account {
 			notes = append(notes[:len(notes):len(notes)], n)
 		}
 	}
-	return account{k.Status, k.Reason, a.found + k.Found, a.closed + k.Captured + k.Excepted + k.Unchanged, notes}
+	return account{k.Identifier, k.Status, k.Reason, a.found + k.Found, a.closed + k.Captured + k.Excepted + k.Unchanged, notes}
 }
 
 // verdict says why a mailbox is not, or not wholly, covered, and whether that is a failure; an empty reason: it is covered.

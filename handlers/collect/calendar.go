@@ -26,11 +26,14 @@ const codeNoEvent = "UnreadableEvent"
 func (r *run) discoverEvents(ctx context.Context, p *progress, found map[string]*capture.Item) error {
 	calendars, err := r.graph.Calendars(ctx, p.Custodian.ID)
 	if m := graph.MeaningOf(err); r.source.CollectEmail && (m == graph.Denied || m == graph.Unauthorized) {
-		r.note(p, "calendars", "denied: the app may not read calendars; it needs the application permission Calendars.Read")
+		r.note(p, pack.ScopeCalendars, "denied: the app may not read calendars; it needs the application permission Calendars.Read")
 		r.log.ErrorContext(ctx, "calendars not read", "custodian", p.Custodian.Name(), "error", err)
 		return r.Ledger.Complain(ctx, r.source.Name, "CalendarsDenied", r.Now().UTC())
 	}
 	if err != nil {
+		return err
+	}
+	if err := r.listedAgain(ctx, p, capture.Event); err != nil {
 		return err
 	}
 	others := 0
@@ -85,15 +88,16 @@ func (r *run) listEvents(ctx context.Context, p *progress, one graph.Calendar, e
 	return err
 }
 
-// eventQuery is what is owed of a calendar: what was changed in the batch's period; where the collection has an end, so that no
-// later batch would come to it, also what was made in the period and changed after it, and what happens in it. The newest period of
+// eventQuery is what is owed of a calendar: what was changed in the batch's period; where the period is bounded, so that no
+// later batch would come to it, also what was made in it and changed after it, and what happens in it. The newest period of
 // a collection without an end has none for changes: an event that changes all the time would else be in none.
 func (r *run) eventQuery() graph.EventQuery {
 	w := r.batch.Window()
 	q := graph.EventQuery{Changed: w}
 	s := &r.source
 	switch {
-	case !s.EndDate.IsZero():
+	case r.batch.Reason == capture.ReasonLate:
+	case r.batch.Reason != capture.ReasonWindow, !s.EndDate.IsZero():
 		q.Created, q.Occurs = w, w
 	case r.Now().Before(w.End.Add(2*s.Frequency + s.Offset + s.Settle)):
 		q.Changed.End = time.Time{}
@@ -103,11 +107,12 @@ func (r *run) eventQuery() graph.EventQuery {
 
 // unlistedCalendar puts a calendar into the exceptions.
 func (r *run) unlistedCalendar(ctx context.Context, p *progress, one graph.Calendar, code string) {
+	r.note(p, pack.ScopeUnlisted, "they stand in the exceptions, and the period is listed again")
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	p.count(tally{Found: 1})
 	r.leaveOut(ctx, p, capture.Item{
-		GraphID: "unlisted calendar " + one.ID, Kind: capture.Event, Folder: one.Path, FolderID: one.ID, State: capture.Active,
+		GraphID: unlistedName + "calendar " + one.ID, Kind: capture.Event, Folder: one.Path, FolderID: one.ID, State: capture.Active,
 		Received: r.batch.Start.UTC(),
 	}, stageList, code)
 }
@@ -250,7 +255,7 @@ func (r *run) event(ctx context.Context, p *progress, it capture.Item, lease *sp
 		return err
 	}
 	version := ledger.EventVersion{
-		Custodian: p.Custodian.Name(), Item: it.Key(), ChangeKey: d.item.ChangeKey, Content: d.content, Batch: r.batch.ID,
+		Custodian: p.Custodian.Name(), Item: it.Key(), ChangeKey: d.item.ChangeKey, Content: d.content, Batch: r.batch.ID, At: r.Now().UTC().Truncate(time.Second),
 	}
 	if known[it.Key()].Content == d.content {
 		return r.same(p, it, version)
@@ -272,8 +277,10 @@ func (r *run) same(p *progress, it capture.Item, version ledger.EventVersion) er
 	}
 	part := r.ensurePart()
 	part.events = append(part.events, version)
-	delete(p.todo, it.Key())
-	p.count(tally{Unchanged: 1})
+	if r.settled(p, it.Key()) == nil {
+		delete(p.todo, it.Key())
+		p.count(tally{Unchanged: 1})
+	}
 	r.begun = true
 	return nil
 }

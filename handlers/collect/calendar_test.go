@@ -73,7 +73,7 @@ func TestEventsThatWereChangedAreCapturedOncePerVersion(t *testing.T) {
 	c := w.collector(nil)
 	collect := func(n int) *evidence {
 		period := capture.Window{Start: day().Start.AddDate(0, 0, n), End: day().End.AddDate(0, 0, n)}
-		w.clock.at = period.End.Add(100 * 24 * time.Hour) // long after
+		w.clock.Set(period.End.Add(100 * 24 * time.Hour)) // long after
 		w.batchOf(period, w.custodians()...)
 		w.settle(c, 15*time.Minute)
 		return w.readOf(period, int64(n+1))
@@ -124,11 +124,11 @@ func TestAnEventThatChangesAllTheTimeIsCapturedInEveryPeriod(t *testing.T) {
 	c := w.collector(nil)
 	for n := range 3 {
 		period := capture.Window{Start: day().Start.Add(time.Duration(n) * time.Hour), End: day().Start.Add(time.Duration(n+1) * time.Hour)}
-		w.clock.at = period.End.Add(15 * time.Minute)
+		w.clock.Set(period.End.Add(15 * time.Minute))
 		w.graph.Mutate(func(*graphtest.Tenant) {
 			e := u.Calendars[0].Events[0]
 			e.Subject = fmt.Sprint(canarySubject, n)
-			e.Touch(w.clock.at.Add(-time.Minute)) // it was changed in the period as well, and nobody can see that now
+			e.Touch(w.clock.Now().Add(-time.Minute)) // it was changed in the period as well, and nobody can see that now
 			e.ChangeKey = fmt.Sprint("CQ", n)
 		})
 		w.batchOf(period, w.custodians()...)

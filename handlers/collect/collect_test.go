@@ -159,7 +159,7 @@ func TestARunThatLostItsLaneWritesNothingThatCounts(t *testing.T) {
 			case err := <-done:
 				t.Fatalf("the slow run: Run() = %v: it did not come there", err)
 			}
-			w.clock.advance(pause) // its lease is over
+			w.clock.Advance(pause) // its lease is over
 			w.settle(w.collector(w.account.Proxy(t)), pause)
 			files := w.read().files
 			close(g.opened)
@@ -198,7 +198,7 @@ func TestABurntPartIsNeverUsedAgain(t *testing.T) {
 		t.Fatal("the run was not cut")
 	}
 	must(t, w.account.ExpireBlocks(t.Context(), "evidence", zip))
-	w.clock.advance(8 * 24 * time.Hour)
+	w.clock.Advance(8 * 24 * time.Hour)
 	w.configure(map[string]any{"collect": []string{"email", "calendar"}, "collectJobTimeoutInMinutes": 43200})
 	w.settle(w.collector(w.account.Proxy(t)), pause)
 	checkCut(w, bad)
@@ -228,7 +228,7 @@ func TestABudgetEndsTheRunAndNothingIsFetchedTwice(t *testing.T) {
 	w.budget = 5 * time.Minute
 	w.graph.OnRequest(func(r graphtest.Request) {
 		if r.Path == value {
-			w.clock.advance(time.Minute)
+			w.clock.Advance(time.Minute)
 		}
 	})
 	w.batch(w.custodians()...)
@@ -281,7 +281,7 @@ func TestAThrottledMailboxWaitsAndTheOthersAreCollected(t *testing.T) {
 				return path != value || served > 2 // the first items are to be had
 			}, 1, graphtest.Fault{Status: 429, Code: "ApplicationThrottled", RetryAfter: "7200"})
 			w.batch(w.custodians()...)
-			c, began := w.collector(nil), w.clock.now()
+			c, began := w.collector(nil), w.clock.Now()
 			w.drain(c, w.first())
 
 			chunk := w.chunk(0)
@@ -297,7 +297,7 @@ func TestAThrottledMailboxWaitsAndTheOthersAreCollected(t *testing.T) {
 			if chunks := w.dispatch(); len(chunks) != 0 {
 				t.Errorf("the chunk is given out before it is due")
 			}
-			w.clock.advance(3 * time.Hour)
+			w.clock.Advance(3 * time.Hour)
 			w.settle(c, pause)
 			e := w.read()
 			w.checkOwed(e, capture.Completed, nil)
@@ -320,7 +320,7 @@ func TestAMailboxThatFailsIsRetriedByThePolicy(t *testing.T) {
 	}{
 		"once":     {1, 2, capture.Completed, []string{"Failed transient", "Collected"}},
 		"twice":    {2, 3, capture.Completed, []string{"Failed transient", "Failed transient", "Collected"}},
-		"for good": {9, 3, capture.CompletedWithErrors, []string{"Failed transient", "Failed transient", "Failed transient"}},
+		"for good": {9, 3, capture.Completed, []string{"Failed transient", "Failed transient", "Failed transient"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -337,13 +337,13 @@ func TestAMailboxThatFailsIsRetriedByThePolicy(t *testing.T) {
 				if attempt > tt.failures {
 					w.graph.Mutate(func(*graphtest.Tenant) { failing.Problem = "" })
 				}
-				at := w.clock.now()
+				at := w.clock.Now()
 				w.drain(c, chunk)
 				if w.row().Published {
 					break
 				}
 				waits = append(waits, w.chunk(0).Due.Sub(at).Truncate(5*time.Minute))
-				w.clock.advance(w.chunk(0).Due.Sub(w.clock.now()))
+				w.clock.Advance(w.chunk(0).Due.Sub(w.clock.Now()))
 				chunk = w.first()
 			}
 			if want := []time.Duration{10 * time.Minute, 30 * time.Minute}[:tt.attempts-1]; !slices.Equal(waits, want) {
@@ -362,10 +362,10 @@ func TestAMailboxThatFailsIsRetriedByThePolicy(t *testing.T) {
 			named := slices.ContainsFunc(e.manifest.Coverage, func(c pack.Coverage) bool {
 				return c.Custodian == failing.ID && c.Reason == "failed: transient"
 			})
-			if named != (tt.status == capture.CompletedWithErrors) {
+			if split := e.manifest.SplitInto != ""; named != (tt.failures > 2) || split != named {
 				t.Errorf("the coverage names the failed mailbox: %v", named)
 			}
-			if tt.status == capture.Completed {
+			if tt.failures <= 2 {
 				w.checkOwed(e, capture.Completed, nil)
 			} else if len(e.items) != 3 {
 				t.Errorf("%d items, want those of the other mailbox", len(e.items))
@@ -387,12 +387,12 @@ func TestAChunkOutOfTimeIsClosedWithWhatItHas(t *testing.T) {
 		graphtest.Fault{Status: 429, Code: "ApplicationThrottled", RetryAfter: "80000"})
 	w.batch(w.custodians()...)
 	w.settle(w.collector(nil), pause)
-	if c := w.chunk(0); c.Status != ledger.ChunkClosed || w.clock.now().Sub(c.Started) > 3*time.Hour {
-		t.Errorf("the chunk is %s after %v", c.Status, w.clock.now().Sub(c.Started))
+	if c := w.chunk(0); c.Status != ledger.ChunkClosed || w.clock.Now().Sub(c.Started) > 3*time.Hour {
+		t.Errorf("the chunk is %s after %v", c.Status, w.clock.Now().Sub(c.Started))
 	}
 	e := w.read()
-	if e.manifest.Status != capture.CompletedWithErrors || len(e.items) != 4 {
-		t.Errorf("the batch is %s with %d items", e.manifest.Status, len(e.items))
+	if e.manifest.Status != capture.Completed || e.manifest.SplitInto != capture.BatchID(day(), 2) || len(e.items) != 4 {
+		t.Errorf("the batch is %s with %d items, split into %s", e.manifest.Status, len(e.items), e.manifest.SplitInto)
 	}
 	for id, want := range map[string]string{throttled.ID: "Failed OutOfTime", failing.ID: "Failed transient", tenant.Users[2].ID: "Collected"} {
 		if words := e.words(id); len(words) == 0 || words[len(words)-1] != want {
@@ -407,14 +407,14 @@ func TestAChunkThatWasGivenUpIsClosedWithoutGraph(t *testing.T) {
 	put(w.tenant.Users[0], "Inbox", 1, 2)
 	w.batch(w.custodians()...)
 	chunk := w.first()
-	if _, err := w.ledger.Bury(t.Context(), chunk, w.clock.now(), func(int) (time.Time, bool) { return w.clock.now(), true }); err != nil {
+	if _, err := w.ledger.Bury(t.Context(), chunk, w.clock.Now(), func(int) (time.Time, bool) { return w.clock.Now(), true }); err != nil {
 		t.Fatal(err)
 	}
 	c := w.collector(nil)
 	c.Graph = nil // what made the chunk fail may be the way in
 	w.settle(c, pause)
 	e := w.read()
-	if e.manifest.Status != capture.CompletedWithErrors || len(e.seals) != 1 {
+	if e.manifest.Status != capture.Abandoned || len(e.seals) != 1 {
 		t.Errorf("the batch is %s with %d parts", e.manifest.Status, len(e.seals))
 	}
 	for _, u := range w.tenant.Users {
@@ -482,7 +482,7 @@ func TestAMailboxThatClosesOverFoundItemsFails(t *testing.T) {
 			if tt.back {
 				w.graph.Mutate(func(*graphtest.Tenant) { u.Problem = "" })
 			}
-			w.clock.advance(time.Hour)
+			w.clock.Advance(time.Hour)
 			w.settle(c, time.Hour)
 			e := w.read()
 			if tt.back {
@@ -492,7 +492,7 @@ func TestAMailboxThatClosesOverFoundItemsFails(t *testing.T) {
 			if words := e.words(u.ID); words[len(words)-1] != "Failed "+tt.reason {
 				t.Errorf("the seals say %q of the mailbox", words)
 			}
-			if m := e.manifest; m.Status != capture.CompletedWithErrors || m.Totals.Found != 8 || m.Totals.Excepted != 0 {
+			if m := e.manifest; m.Status != capture.Abandoned || m.Totals.Found != 8 || m.Totals.Excepted != 0 {
 				t.Errorf("the batch is %s, totals %+v", m.Status, m.Totals)
 			}
 		})
@@ -608,7 +608,7 @@ func TestNothingOfMailAndPeopleIsLogged(t *testing.T) {
 		t.Fatal("Run() = nil, want the storage's fault")
 	}
 	_ = w.log.Error(err)
-	w.clock.advance(pause)
+	w.clock.Advance(pause)
 	w.settle(w.collector(nil), time.Hour)
 	if !strings.Contains(w.log.String(), "custodian failed") {
 		t.Error("no mailbox failed: the test would prove little")

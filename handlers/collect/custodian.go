@@ -39,6 +39,9 @@ func (r *run) discover(ctx context.Context, p *progress) error {
 		if lost, err = r.discoverMail(ctx, p, found); err != nil {
 			return err
 		}
+		if err := r.compare(ctx, p, found, lost); err != nil {
+			return err
+		}
 	}
 	if r.source.CollectCalendar {
 		if err := r.discoverEvents(ctx, p, found); err != nil {
@@ -49,9 +52,20 @@ func (r *run) discover(ctx context.Context, p *progress) error {
 	return nil
 }
 
+// compare holds what was listed against what the evidence has already.
+func (r *run) compare(ctx context.Context, p *progress, found map[string]*capture.Item, lost []graph.Unlisted) error {
+	if len(lost) == 0 {
+		if err := errors.Join(r.listedAgain(ctx, p, capture.Email), r.deleted(ctx, p, found)); err != nil {
+			return err
+		}
+	}
+	return r.missing(ctx, p, found)
+}
+
 // discoverMail finds the emails that the custodian is owed, and what cannot be listed of them.
 func (r *run) discoverMail(ctx context.Context, p *progress, found map[string]*capture.Item) (lost []graph.Unlisted, err error) {
-	q := graph.Query{Window: r.batch.Window(), Quick: r.source.QuickDiscovery, Drafts: r.source.Drafts}
+	quick := r.source.QuickDiscovery && r.batch.Reason != capture.ReasonLate // which holds the quick way against the other
+	q := graph.Query{Window: r.batch.Window(), Quick: quick, Drafts: r.source.Drafts}
 	words := words{}
 	var before []string
 	for n := range listings {
@@ -106,15 +120,18 @@ func (w words) share(it *capture.Item) {
 // listed notes what is owed. What Graph cannot list is owed as well: it stands in the exceptions, under a name of ours in
 // place of the id that nobody knows.
 func (r *run) listed(ctx context.Context, p *progress, found map[string]*capture.Item, lost []graph.Unlisted) {
+	if len(lost) > 0 {
+		r.note(p, pack.ScopeUnlisted, "they stand in the exceptions, and the period is listed again")
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	p.todo, p.Listed, p.fresh, r.begun = found, true, true, true
+	p.todo, p.Listed, p.fresh, r.begun, r.answered = found, true, true, true, true
 	p.count(tally{Found: len(found)})
 	for _, u := range lost {
 		for n := range u.Count {
 			p.count(tally{Found: 1})
 			r.leaveOut(ctx, p, capture.Item{
-				GraphID: fmt.Sprintf("unlisted %s %s %d", u.FolderID, u.Window.Start.UTC().Format(time.RFC3339), n+1),
+				GraphID: fmt.Sprintf(unlistedName+"%s %s %d", u.FolderID, u.Window.Start.UTC().Format(time.RFC3339), n+1),
 				Kind:    capture.Email, Folder: u.Folder, FolderID: u.FolderID, State: u.State, Received: u.Window.Start.UTC(),
 			}, stageList, u.Code)
 		}
@@ -199,7 +216,9 @@ const (
 )
 
 // work names a piece of work on the mailbox for the watch: an item by its key, the listing by an empty one.
-func (p *progress) work(item string) string { return p.Custodian.Name() + "/" + item }
+func (p *progress) work(item string) string { return workName(p.Custodian.Name(), item) }
+
+func workName(custodian, item string) string { return custodian + "/" + item }
 
 // item captures one item, or records why it cannot be had. Only a fault of the mailbox is an error.
 func (r *run) item(ctx context.Context, p *progress, it capture.Item) error {

@@ -76,7 +76,7 @@ func TestARunCutAtAnyWriteLeavesTheSameEvidence(t *testing.T) {
 				t.Parallel()
 				w, bad := cutWorld(t)
 				w.cutRun(n, when == "after")
-				w.clock.advance(pause)
+				w.clock.Advance(pause)
 				w.settle(w.collector(nil), pause)
 				checkCut(w, bad)
 			})

@@ -18,7 +18,7 @@ import (
 // discovered is what discovery finds of a mailbox, by item key.
 func discovered(t *testing.T, client *graph.Client, u *graphtest.User, s settings.Source) map[string]capture.Item {
 	t.Helper()
-	three := ledger.Batch{Start: day().Start, End: day().Start.AddDate(0, 0, 3)}
+	three := ledger.Batch{Reason: capture.ReasonWindow, Start: day().Start, End: day().Start.AddDate(0, 0, 3)}
 	r := &run{Collector: &Collector{}, source: s, batch: three, graph: client, watch: &watch{}}
 	p := &progress{Custodian: custodianOf(u, 0)}
 	err := r.discover(t.Context(), p)
@@ -51,7 +51,7 @@ func TestDiscoveryFindsTheSameByMailboxAndByFolder(t *testing.T) {
 				graphtest.Fault{Status: 504, Empty: true})
 			server.Fault(func(r graphtest.Request) bool { return isList(r) }, 0, graphtest.Fault{Page: graphtest.PageDuplicates})
 			server.Fault(isList, 0, graphtest.Fault{Page: graphtest.PageDuplicates})
-			client := newClient(t, root, &clock{at: day().End}, nil)
+			client := newClient(t, root, graphtest.NewClock(day().End), nil)
 			want, got := map[string]capture.State{}, map[string]capture.State{}
 			for _, i := range truth.InScope(capture.Window{Start: day().Start, End: day().Start.AddDate(0, 0, 3)}, drafts) {
 				want[i.UserID+i.ImmutableID] = i.State
@@ -233,14 +233,14 @@ func TestACustodianWithoutObjectIDIsResolvedAtTheRun(t *testing.T) {
 func TestACustodianThatIsNeverResolvedIsNamedOnce(t *testing.T) {
 	t.Parallel()
 	tenant := newTenant(1)
-	w := newWorld(t, tenant, nil)
+	w := newWorld(t, tenant, map[string]any{"collectJobTimeoutInMinutes": 60})
 	w.graph.Fault(func(r graphtest.Request) bool { return r.Path == "GET /users/{id}" }, 0, graphtest.Fault{Status: 503, Code: "ServiceUnavailable"})
 	c := custodianOf(tenant.Users[0], 0)
 	c.ID = ""
 	w.batch(c)
 	w.settle(w.collector(nil), pause)
 	e := w.read()
-	if got := e.words(c.Name()); !slices.Equal(got, []string{"Failed transient"}) || e.manifest.Status != capture.CompletedWithErrors {
+	if got := e.words(c.Name()); !slices.Equal(got, []string{"Failed OutOfTime"}) || e.manifest.Status != capture.Abandoned {
 		t.Errorf("the seals say %q of the custodian, the batch is %s", got, e.manifest.Status)
 	}
 }

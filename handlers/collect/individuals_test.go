@@ -72,7 +72,9 @@ func TestTheLoadFileNamesTheIndividualsThatAreFound(t *testing.T) {
 			w.configure(tt.settings)
 			w.batch(w.custodians()[:2]...)
 			person := ledger.Person{Identifier: u[3].Mail, ObjectID: u[3].ID}
-			must(t, w.ledger.PutPerson(t.Context(), testSource, ledger.Row[ledger.Person]{Value: person}))
+			row, err := w.ledger.Source(t.Context(), testSource)
+			must(t, err)
+			must(t, w.ledger.PutPeople(t.Context(), testSource, row, []ledger.Row[ledger.Person]{{Value: person}}, nil))
 			w.settle(w.collector(nil), pause)
 			want := []string{identifierOf(w, u[0])}
 			for _, n := range tt.want {

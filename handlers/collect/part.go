@@ -27,6 +27,10 @@ type part struct {
 	writer     *pack.Writer
 	exceptions []capture.Exception
 	events     []ledger.EventVersion
+	again      []capture.Exception // of earlier batches, that could not be had now either
+	closings   []ledger.Closing    // of exceptions of earlier batches
+	closed     []pack.Closed       // the same as the manifest tells it
+	deletions  []pack.DeletionRow
 }
 
 // ensurePart opens the part that the next document or exception goes to. The lock is held.
@@ -45,6 +49,12 @@ func (r *run) add(ctx context.Context, p *progress, it capture.Item, family []pa
 	if r.broken != nil {
 		return r.broken
 	}
+	owed := p.again[it.Key()]
+	for i := range family {
+		if owed != nil {
+			family[i].For = owed.Batch
+		}
+	}
 	err := r.write(family)
 	if errors.Is(err, pack.ErrFull) && r.part.writer.Documents() > 0 { // a fresh package may have room for it
 		if err := r.closePart(false); err != nil {
@@ -59,14 +69,32 @@ func (r *run) add(ctx context.Context, p *progress, it capture.Item, family []pa
 	if err != nil {
 		return fmt.Errorf("write package: %w", err)
 	}
-	delete(p.todo, it.Key())
-	p.count(tally{Captured: 1, Bytes: bytes})
+	if r.settled(p, it.Key()) != nil {
+		p.count(tally{Recovered: 1, Bytes: bytes})
+	} else {
+		delete(p.todo, it.Key())
+		p.count(tally{Captured: 1, Bytes: bytes})
+	}
 	r.part.events = append(r.part.events, events...)
 	r.begun = true
 	if w := r.part.writer; w.Entries() >= cmp.Or(r.Limits.Entries, maxEntries) || w.Bytes() >= cmp.Or(r.Limits.Bytes, maxBytes) {
 		return r.closePart(false)
 	}
 	return nil
+}
+
+// settled ends the open exception of an item that was captured now, and gives the one for whose sake it was fetched; nil: it was
+// found by this batch. The lock is held.
+func (r *run) settled(p *progress, item string) *ledger.Exception {
+	owed := p.again[item]
+	if owed == nil {
+		if e := r.openException(p, item); e != nil {
+			r.closing(e, closedCaptured)
+		}
+		return nil
+	}
+	r.closing(owed, closedCaptured)
+	return owed
 }
 
 // write appends a family to the part being filled, whose package begins with its first. The lock is held.
@@ -92,6 +120,11 @@ func (r *run) except(ctx context.Context, p *progress, it capture.Item, stage, c
 
 // leaveOut puts an item into the exceptions. The lock is held.
 func (r *run) leaveOut(ctx context.Context, p *progress, it capture.Item, stage, code string) {
+	r.begun = true
+	if e := p.again[it.Key()]; e != nil {
+		r.failedAgain(ctx, e, stage, code)
+		return
+	}
 	now := r.Now().UTC()
 	part := r.ensurePart()
 	part.exceptions = append(part.exceptions, capture.Exception{
@@ -100,7 +133,6 @@ func (r *run) leaveOut(ctx context.Context, p *progress, it capture.Item, stage,
 	})
 	delete(p.todo, it.Key())
 	p.count(tally{Excepted: 1})
-	r.begun = true
 	r.log.WarnContext(ctx, "item excepted", "custodian", p.Custodian.Name(), "item", it.Key(), "stage", stage, "code", code)
 }
 
@@ -189,7 +221,11 @@ func (r *run) commit(ctx context.Context, rec *record) error {
 			return fmt.Errorf("write %s: %w", f.kind, err)
 		}
 	}
-	if err := r.Ledger.PutExceptions(ctx, r.source.Name, rec.Exceptions); err != nil {
+	exceptions := append(slices.Clone(rec.Exceptions), rec.Again...)
+	if err := r.Ledger.PutExceptions(ctx, r.source.Name, rec.Name.Lane, exceptions, fetchedAgain); err != nil {
+		return err
+	}
+	if err := r.Ledger.CloseExceptions(ctx, r.source.Name, rec.Closings); err != nil {
 		return err
 	}
 	return r.Ledger.PutEvents(ctx, r.source.Name, rec.Events)

@@ -54,7 +54,7 @@ func TestAPackageIsClosedAtItsLimits(t *testing.T) {
 // taken is a run that has taken the only chunk and knows its custodians.
 func (w *world) taken(c *Collector) *run {
 	w.Helper()
-	now := w.clock.now()
+	now := w.clock.Now()
 	work, err := c.Ledger.Take(w.Context(), w.first(), "run-1", now, now.Add(time.Hour))
 	must(w.T, err)
 	r := &run{

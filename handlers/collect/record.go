@@ -29,12 +29,16 @@ type record struct {
 	Texts         pack.TextCounts       `json:"texts"`
 	ItemsSum      string                `json:"itemsSha256,omitempty"`
 	ExceptionsSum string                `json:"exceptionsSha256,omitempty"`
+	DeletionsSum  string                `json:"deletionsSha256,omitempty"`
 	SealSum       string                `json:"sealSha256"`
 	Exceptions    []capture.Exception   `json:"exceptions,omitempty"`
-	Events        []ledger.EventVersion `json:"events,omitempty"` // captured, or seen to be as they were
+	Again         []capture.Exception   `json:"again,omitempty"`    // of earlier batches, not to be had now either
+	Closings      []ledger.Closing      `json:"closings,omitempty"` // of exceptions of earlier batches
+	Events        []ledger.EventVersion `json:"events,omitempty"`   // captured, or seen to be as they were
 
-	Custodians []*progress `json:"custodians"`
-	Last       bool        `json:"last,omitempty"` // the chunk's last part: nothing comes after it
+	Closed     []pack.Closed `json:"closed,omitempty"`
+	Custodians []*progress   `json:"custodians"`
+	Last       bool          `json:"last,omitempty"` // the chunk's last part: nothing comes after it
 
 	name string // of the record's own blob
 }
@@ -47,6 +51,7 @@ func (rec *record) files() []file {
 	return []file{
 		{"application/jsonl", dir + "items.jsonl", rec.Name.Items(), rec.ItemsSum},
 		{"text/csv", dir + "exceptions.csv", rec.Name.Exceptions(), rec.ExceptionsSum},
+		{"application/jsonl", dir + "deletions.jsonl", rec.Name.Deletions(), rec.DeletionsSum},
 		{"application/json", dir + "seal.json", rec.Name.Seal(), rec.SealSum}, // last: who sees a seal finds the rest
 	}
 }
@@ -62,9 +67,12 @@ type open struct {
 // record ends the package and writes everything about the part into the state. The lock is held.
 func (r *run) record(ctx context.Context, last bool) (*record, error) {
 	part := r.ensurePart()
-	rec := &record{Format: recordFormat, Name: part.name, Custodians: r.custodians, Last: last, Exceptions: part.exceptions, Events: part.events}
+	rec := &record{
+		Format: recordFormat, Name: part.name, Custodians: r.custodians, Last: last, Exceptions: part.exceptions, Events: part.events,
+		Again: part.again, Closings: part.closings, Closed: part.closed,
+	}
 	rec.name = fmt.Sprintf("records/%s/%s/%05d-%d-%s/record.json", r.source.Name, r.batch.ID, part.name.Lane, part.name.Part, r.work.Run)
-	var items, exceptions []byte
+	var items, exceptions, deletions []byte
 	if part.writer != nil && part.writer.Documents() > 0 {
 		pkg, rows, err := part.writer.Close()
 		if err == nil {
@@ -84,15 +92,22 @@ func (r *run) record(ctx context.Context, last bool) (*record, error) {
 		exceptions = pack.EncodeExceptions(part.exceptions)
 		rec.ExceptionsSum = pack.Sum(exceptions)
 	}
+	if len(part.deletions) > 0 {
+		var err error
+		if deletions, err = pack.EncodeDeletions(part.deletions); err != nil {
+			return nil, err
+		}
+		rec.DeletionsSum = pack.Sum(deletions)
+	}
 	seal, err := r.seal(rec, last).Encode()
 	if err != nil {
 		return nil, err
 	}
 	rec.SealSum = pack.Sum(seal)
-	return rec, r.store(ctx, rec, items, exceptions, seal)
+	return rec, r.store(ctx, rec, items, exceptions, deletions, seal)
 }
 
-func (r *run) store(ctx context.Context, rec *record, items, exceptions, seal []byte) error {
+func (r *run) store(ctx context.Context, rec *record, items, exceptions, deletions, seal []byte) error {
 	head, err := json.Marshal(rec)
 	if err != nil {
 		return err
@@ -105,7 +120,7 @@ func (r *run) store(ctx context.Context, rec *record, items, exceptions, seal []
 		name string
 		data []byte
 	}{
-		{"items.jsonl", items}, {"exceptions.csv", exceptions}, {"seal.json", seal}, {"record.json", head},
+		{"items.jsonl", items}, {"exceptions.csv", exceptions}, {"deletions.jsonl", deletions}, {"seal.json", seal}, {"record.json", head},
 	} {
 		if f.data == nil {
 			continue
@@ -136,7 +151,7 @@ func (r *run) writeTodo(w io.Writer) error {
 func (r *run) seal(rec *record, last bool) pack.Seal {
 	s := pack.Seal{
 		Source: r.source.Name, Batch: r.batch.ID, Lane: rec.Name.Lane, Part: rec.Name.Part,
-		Package: rec.Package, ItemsSHA256: rec.ItemsSum, ExceptionsSHA256: rec.ExceptionsSum, Documents: rec.Documents,
+		Package: rec.Package, ItemsSHA256: rec.ItemsSum, ExceptionsSHA256: rec.ExceptionsSum, DeletionsSHA256: rec.DeletionsSum, Closed: rec.Closed, Documents: rec.Documents,
 		Synthesised: rec.Synthesised, Texts: rec.Texts,
 		Custodians: []pack.SealCustodian{},
 	}
@@ -149,7 +164,7 @@ func (r *run) seal(rec *record, last bool) pack.Seal {
 		s.Custodians = append(s.Custodians, pack.SealCustodian{
 			ID: p.Custodian.Name(), Identifier: p.Custodian.Identifier, Status: p.Status, Reason: p.Reason,
 			Found: p.tally.Found, Captured: p.tally.Captured, Excepted: p.tally.Excepted, Unchanged: p.tally.Unchanged,
-			Bytes: p.tally.Bytes, Coverage: p.Notes,
+			Recovered: p.tally.Recovered, Deleted: p.tally.Deleted, Bytes: p.tally.Bytes, Coverage: p.Notes,
 		})
 	}
 	return s

@@ -33,10 +33,16 @@ type run struct {
 	watch    *watch
 	roll     roll
 
+	knowing    sync.Mutex
+	known      *knowledge // of what the evidence has already; nil until it is asked for
+	excepting  sync.Mutex
+	exceptions map[string][]ledger.Exception // of the lane; nil until they are asked for
+
 	mu         sync.Mutex // guards what follows, and the custodians' fields
 	custodians []*progress
 	part       *part // being filled; nil between parts
 	begun      bool  // something was done: the budget may end the run now
+	answered   bool  // a mailbox was listed, or collected to its end
 	ended      bool  // the chunk's last part is closed
 	broken     error // why a part could not be closed: the run is over
 }
@@ -55,6 +61,9 @@ type progress struct {
 	todo  map[string]*capture.Item // by item key, what is still to fetch; often many
 	tally tally                    // of the part being filled
 	fresh bool                     // the status changed since the last closed part
+
+	again map[string]*ledger.Exception // by item key, what is fetched again for earlier batches
+	doubt error                        // a fault that may be the mailbox's, or the source's as a whole
 }
 
 // tally is a custodian's share of a part; see seal.json.
@@ -63,11 +72,16 @@ type tally struct {
 	Captured  int   `json:"captured"`
 	Excepted  int   `json:"excepted"`
 	Unchanged int   `json:"unchanged,omitempty"`
+	Recovered int   `json:"recovered,omitempty"`
+	Deleted   int   `json:"deleted,omitempty"`
 	Bytes     int64 `json:"bytes"`
 }
 
 func (t tally) plus(u tally) tally {
-	return tally{t.Found + u.Found, t.Captured + u.Captured, t.Excepted + u.Excepted, t.Unchanged + u.Unchanged, t.Bytes + u.Bytes}
+	return tally{
+		t.Found + u.Found, t.Captured + u.Captured, t.Excepted + u.Excepted, t.Unchanged + u.Unchanged, t.Recovered + u.Recovered,
+		t.Deleted + u.Deleted, t.Bytes + u.Bytes,
+	}
 }
 
 func (p *progress) count(t tally) { p.tally, p.Total = p.tally.plus(t), p.Total.plus(t) }
@@ -93,18 +107,21 @@ func (r *run) collect(ctx context.Context) (err error) {
 	if r.graph, err = r.Collector.Graph(r.source); err != nil {
 		return fmt.Errorf("sign in: %w", err)
 	}
-	g, ctx := errgroup.WithContext(ctx)
+	g, inner := errgroup.WithContext(ctx)
 	g.SetLimit(mailboxesAtOnce)
 	for _, p := range r.custodians {
 		if p.over(r.source.RetryPolicy) || p.Due.After(r.Now()) {
 			continue
 		}
-		if r.spent() || ctx.Err() != nil {
+		if r.spent() || inner.Err() != nil {
 			break
 		}
-		g.Go(func() error { return r.custodian(ctx, p) })
+		g.Go(func() error { return r.custodian(inner, p) })
 	}
-	return g.Wait()
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	return r.weigh(ctx)
 }
 
 // spent reports whether the budget is used up. A run always does something first, so that no budget is too small to
@@ -141,6 +158,9 @@ func (r *run) custodian(ctx context.Context, p *progress) error {
 	if err == nil {
 		err = r.fetch(ctx, p)
 	}
+	if err == nil {
+		err = r.recall(ctx, p)
+	}
 	r.mu.Lock()
 	left, broken := len(p.todo), r.broken
 	r.mu.Unlock()
@@ -154,6 +174,9 @@ func (r *run) custodian(ctx context.Context, p *progress) error {
 		r.judge(ctx, p, err)
 	case left == 0:
 		r.set(p, capture.Collected, "", time.Time{})
+		r.mu.Lock()
+		r.answered = true
+		r.mu.Unlock()
 		r.report(ctx, p, r.Now().Sub(began))
 	}
 	return nil
@@ -177,7 +200,7 @@ func (r *run) report(ctx context.Context, p *progress, took time.Duration) {
 	r.mu.Unlock()
 	if t.Found > 0 || took > slow {
 		r.log.InfoContext(ctx, "custodian collected", "custodian", p.Custodian.Name(),
-			"found", t.Found, "captured", t.Captured, "excepted", t.Excepted, "unchanged", t.Unchanged, "bytes", t.Bytes, "ms", took.Milliseconds())
+			"found", t.Found, "captured", t.Captured, "excepted", t.Excepted, "unchanged", t.Unchanged, "recovered", t.Recovered, "bytes", t.Bytes, "ms", took.Milliseconds())
 	}
 }
 
@@ -192,6 +215,9 @@ func (r *run) set(p *progress, s capture.CustodianStatus, reason string, due tim
 // with it already.
 const leastWait = time.Minute
 
+// movingWait is how long a mailbox is left alone that is being moved, which takes hours and is no failure.
+const movingWait = 30 * time.Minute
+
 // judge turns a mailbox's fault into its status: excluded where the mailbox is not to be had, else failed until the retry
 // policy lets it try again. A throttled mailbox waits, which is no failure. Where items were found already the mailbox is
 // owed: it fails, and is not excluded.
@@ -200,6 +226,13 @@ func (r *run) judge(ctx context.Context, p *progress, err error) {
 	switch reason := exclusion(m); {
 	case reason != "" && !p.Listed:
 		r.set(p, capture.Excluded, reason, time.Time{})
+	case m == graph.Unauthorized, m == graph.Transient:
+		r.mu.Lock()
+		p.doubt = err // it may be the source's fault: that shows when all have had their turn
+		r.mu.Unlock()
+		return
+	case m == graph.Moving:
+		r.set(p, capture.Waiting, string(m), now.Add(movingWait))
 	case m == graph.Throttled:
 		due := now.Add(leastWait)
 		if until := graph.Until(err).UTC(); until.After(due) {

@@ -112,7 +112,11 @@ func TestAFaultOfAMailboxBecomesItsStatus(t *testing.T) {
 			graph.Error{Meaning: graph.Broken}, progress{Attempts: 1}, progress{Status: capture.Failed, Reason: "broken", Attempts: 2, Due: now.Add(time.Hour)},
 		},
 		"no answer for the last time": {
-			graph.Error{Meaning: graph.Unauthorized}, progress{Attempts: 2}, progress{Status: capture.Failed, Reason: "unauthorized", Attempts: 3},
+			graph.Error{Meaning: graph.Bad}, progress{Attempts: 2}, progress{Status: capture.Failed, Reason: "bad request", Attempts: 3},
+		},
+		"moving": {
+			graph.Error{Meaning: graph.Moving}, progress{Attempts: 1},
+			progress{Status: capture.Waiting, Reason: "moving", Attempts: 1, Due: now.Add(movingWait)},
 		},
 		"throttled": {
 			graph.Error{Meaning: graph.Throttled, Until: now.Add(2 * time.Hour)}, progress{Attempts: 1, Listed: true},
@@ -132,7 +136,9 @@ func TestAFaultOfAMailboxBecomesItsStatus(t *testing.T) {
 			source: settings.Source{RetryPolicy: policy},
 		}
 		got := tt.before
+		r.custodians, r.answered = []*progress{&got}, true
 		r.judge(t.Context(), &got, &tt.err)
+		must(t, r.weigh(t.Context()))
 		if got.Status != tt.want.Status || got.Reason != tt.want.Reason || got.Attempts != tt.want.Attempts ||
 			got.Listed != tt.want.Listed || !got.Due.Equal(tt.want.Due) || !got.fresh {
 			t.Errorf("%s: %+v, want %+v", name, got, tt.want)

@@ -1,7 +1,6 @@
 package collect
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
@@ -11,7 +10,6 @@ import (
 	"maps"
 	"os"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -57,29 +55,6 @@ func day() capture.Window {
 	return capture.Window{Start: start, End: start.AddDate(0, 0, 1)}
 }
 
-// A clock stands still but for advance and sleep, which takes no time.
-type clock struct {
-	mu sync.Mutex
-	at time.Time
-}
-
-func (c *clock) now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.at
-}
-
-func (c *clock) advance(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.at = c.at.Add(d)
-}
-
-func (c *clock) sleep(ctx context.Context, d time.Duration) error {
-	c.advance(d)
-	return ctx.Err()
-}
-
 // A journal keeps what was logged.
 type journal struct{ *graphtest.Log }
 
@@ -110,7 +85,7 @@ type world struct {
 	written  *vault.Container
 	state    *vault.Container
 	evidence *vault.Container
-	clock    *clock
+	clock    *graphtest.Clock
 	log      journal
 	budget   time.Duration
 	limits   Limits
@@ -121,7 +96,7 @@ func newWorld(t *testing.T, tenant *graphtest.Tenant, changes map[string]any) *w
 	t.Helper()
 	w := &world{
 		T: t, tenant: tenant, account: storagetest.New(t), budget: 8 * time.Minute,
-		clock: &clock{at: time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC)},
+		clock: graphtest.NewClock(time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC)),
 		log:   journal{graphtest.NewLog(t, canaryName, canarySubject, canaryText, canaryFile, canaryMessage)},
 	}
 	w.graph, w.root = graphtest.Serve(t, tenant, graphtest.Options{Anonymous: true})
@@ -184,7 +159,7 @@ func (w *world) configure(changes map[string]any) {
 func (w *world) store(blobs *vault.Vault, book *ledger.Ledger) *config.Store {
 	return &config.Store{
 		Written: blobs.Container("config"), State: blobs.Container("state"), Evidence: blobs.Container, Ledger: book,
-		Lookup: func(string) (string, bool) { return "", false }, Log: w.logger(), Now: w.clock.now,
+		Lookup: func(string) (string, bool) { return "", false }, Log: w.logger(), Now: w.clock.Now,
 	}
 }
 
@@ -203,24 +178,24 @@ func (w *world) collector(proxy *storagetest.Proxy) *Collector {
 	client := newClient(w.T, w.root, w.clock, w.logger())
 	sealing := &chain.Chain{
 		Ledger: book, State: blobs.Container("state"), Evidence: blobs.Container, App: pack.App{Version: "1.0.0", Commit: "c0ffee"},
-		Log: w.logger(), Now: w.clock.now,
+		Log: w.logger(), Now: w.clock.Now,
 	}
 	return &Collector{
 		Config: w.store(blobs, book), Ledger: book, State: blobs.Container("state"), Evidence: blobs.Container, Chain: sealing,
 		Graph: func(settings.Source) (*graph.Client, error) { return client, nil },
-		Spool: spool.NewBudget(8<<20, 64<<20, w.TempDir()), Texts: texts, Budget: w.budget, Limits: w.limits, Log: w.logger(), Now: w.clock.now,
+		Spool: spool.NewBudget(8<<20, 64<<20, w.TempDir()), Texts: texts, Budget: w.budget, Limits: w.limits, Log: w.logger(), Now: w.clock.Now,
 	}
 }
 
 // newClient is a client of the stand-in Graph that does not wait. Its answers come uncompressed: compressing them would take
 // most of the tests' time.
-func newClient(t *testing.T, root string, c *clock, log *slog.Logger) *graph.Client {
+func newClient(t *testing.T, root string, c *graphtest.Clock, log *slog.Logger) *graph.Client {
 	t.Helper()
 	transport := graph.DefaultTransport()
 	transport.DisableCompression = true
 	t.Cleanup(transport.CloseIdleConnections)
 	client, err := graph.New(graph.Options{
-		Root: root, Log: log, Transport: transport, Clock: graph.Clock{Now: c.now, Sleep: c.sleep},
+		Root: root, Log: log, Transport: transport, Clock: graph.Clock{Now: c.Now, Sleep: c.Sleep},
 	})
 	must(t, err)
 	return client
@@ -250,8 +225,15 @@ func (w *world) batch(custodians ...capture.Custodian) string {
 
 func (w *world) batchOf(period capture.Window, custodians ...capture.Custodian) string {
 	w.Helper()
+	return w.batchFor(capture.ReasonWindow, period, custodians...)
+}
+
+func (w *world) batchFor(reason string, period capture.Window, custodians ...capture.Custodian) string {
+	w.Helper()
+	n, id, err := w.ledger.FreeBatch(w.Context(), testSource, period)
+	must(w.T, err)
 	b := ledger.Batch{
-		ID: capture.BatchID(period, 1), Start: period.Start, End: period.End, N: 1, Reason: "window", Custodians: len(custodians),
+		ID: id, Start: period.Start, End: period.End, N: n, Reason: reason, Custodians: len(custodians),
 		ConfigSHA256: strings.Repeat("0", 64),
 	}
 	lanes := map[int]bool{}
@@ -266,7 +248,7 @@ func (w *world) batchOf(period capture.Window, custodians ...capture.Custodian) 
 	sum := sha256.Sum256(snapshot)
 	b.Snapshot, b.SnapshotSHA256 = "snapshots/"+b.ID, hex.EncodeToString(sum[:])
 	must(w.T, w.state.Put(w.Context(), b.Snapshot, snapshot))
-	b.Enter(capture.Created, w.clock.now(), 0)
+	b.Enter(capture.Created, w.clock.Now(), 0)
 	row, err := w.ledger.Source(w.Context(), testSource)
 	must(w.T, err)
 	must(w.T, w.ledger.CreateBatch(w.Context(), testSource, row, b))
@@ -283,7 +265,7 @@ func (w *world) open() []ledger.Row[ledger.Batch] {
 // dispatch gives out messages as the planner does.
 func (w *world) dispatch() []capture.Chunk {
 	w.Helper()
-	chunks, err := w.ledger.Dispatch(w.Context(), testSource, w.open(), w.clock.now())
+	chunks, err := w.ledger.Dispatch(w.Context(), testSource, w.open(), w.clock.Now())
 	must(w.T, err)
 	return chunks
 }
@@ -330,7 +312,7 @@ func (w *world) settle(c *Collector, pause time.Duration) {
 			_, err = c.Chain.Finish(w.Context(), source, b.Value.ID)
 			must(w.T, err)
 		}
-		w.clock.advance(pause)
+		w.clock.Advance(pause)
 	}
 }
 
@@ -369,23 +351,10 @@ func newTenant(users int) *graphtest.Tenant {
 			ID: fmt.Sprintf("00000000-0000-4000-8000-%012d", n), UserPrincipalName: address, Mail: address,
 			DisplayName: fmt.Sprint(canaryName, " ", n), UserType: "Member", Enabled: true, Licensed: true,
 		}
-		u.Mailbox = newMailbox(n)
+		u.Mailbox = graphtest.EmptyMailbox(n)
 		t.Users = append(t.Users, u)
 	}
 	return t
-}
-
-func newMailbox(n int) *graphtest.Mailbox {
-	folder := func(name, wellKnown string, children ...*graphtest.Folder) *graphtest.Folder {
-		return &graphtest.Folder{ID: fmt.Sprintf("AQMkAD-%d-%s=", n, wellKnown), Name: name, WellKnown: wellKnown, Children: children}
-	}
-	return &graphtest.Mailbox{Root: folder("Root", "root",
-		folder("Top of Information Store", "msgfolderroot",
-			folder("Inbox", "inbox"), folder("Sent Items", "sentitems"), folder("Deleted Items", "deleteditems")),
-		folder("Recoverable Items", "recoverableitemsroot",
-			folder("Deletions", "recoverableitemsdeletions"), folder("Purges", "recoverableitemspurges"),
-			folder("DiscoveryHolds", "recoverableitemsdiscoveryholds")),
-	)}
 }
 
 // put lays so many small mails into a folder, from the n-th minute of the day on, and returns them.

@@ -309,7 +309,7 @@ func TestAMailboxThatFailsWhileAnItemIsSynthesisedIsRetried(t *testing.T) {
 		mu.Lock()
 		defer mu.Unlock()
 		failing = failing || r.Path == attachment
-		return failing && w.clock.now().Before(day().End.AddDate(0, 0, 1).Add(12*time.Hour+20*time.Minute))
+		return failing && w.clock.Now().Before(day().End.AddDate(0, 0, 1).Add(12*time.Hour+20*time.Minute))
 	}, 0, graphtest.Fault{Status: 503, Code: "ErrorMailboxStoreUnavailable"})
 	w.settle(w.collector(nil), pause)
 	w.checkOwed(w.read(), capture.Completed, nil)

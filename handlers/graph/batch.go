@@ -142,5 +142,5 @@ func (a *ask) read(body []byte) {
 // passing reports whether an ask that a batch left without answer is worth being sent by itself. That holds for one whose
 // answer could not be read, too: what cut it off cannot be told from within a batch.
 func (a *ask) passing() bool {
-	return a.err != nil && (a.err.Meaning == Throttled || a.err.Meaning == Transient || a.err.Code == "UnreadableAnswer")
+	return a.err != nil && (a.err.Meaning == Throttled || a.err.Meaning == Transient || a.err.Meaning == Moving || a.err.Code == "UnreadableAnswer")
 }

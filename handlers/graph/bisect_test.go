@@ -257,7 +257,7 @@ func TestAMailboxesProblemHasItsMeaning(t *testing.T) {
 		graphtest.ProblemUnauthorized: NoMailbox, graphtest.ProblemInactive: NoMailbox, graphtest.ProblemNotSupported: NoMailbox,
 		graphtest.ProblemInvalidUser: NoMailbox, graphtest.ProblemUndiscovered: NoMailbox, graphtest.ProblemNoObject: NoMailbox,
 		graphtest.ProblemNonExistent: NoMailbox, graphtest.ProblemNoFolders: NoMailbox,
-		graphtest.ProblemMoving: Transient, graphtest.ProblemStore: Transient, graphtest.ProblemStoreShort: Transient,
+		graphtest.ProblemMoving: Moving, graphtest.ProblemStore: Transient, graphtest.ProblemStoreShort: Transient,
 		graphtest.ProblemBusy: Throttled, graphtest.ProblemTimeout: Transient, graphtest.ProblemTransient: Transient,
 		graphtest.ProblemDirectory: Transient, graphtest.ProblemConnection: Transient,
 	} {

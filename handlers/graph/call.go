@@ -82,7 +82,7 @@ func (c *Client) tries(cl call, e *Error) int {
 		return min(2, c.attempts)
 	case e.tries > 0:
 		return min(e.tries, c.attempts)
-	case e.Meaning == Throttled, e.Meaning == Transient:
+	case e.Meaning == Throttled, e.Meaning == Transient, e.Meaning == Moving:
 		return c.attempts
 	}
 	return 1

@@ -26,7 +26,7 @@ func TestRequestsAreRepeatedAsTheirFailureAsks(t *testing.T) {
 		{"504", say(504, ""), 5, Transient},
 		{"509", say(509, ""), 5, Transient},
 		{"500", say(500, "<html>"), 3, Transient},
-		{"move", refuse(503, "ErrorMailboxMoveInProgress"), 2, Transient},
+		{"move", refuse(503, "ErrorMailboxMoveInProgress"), 2, Moving},
 		{"connection reset", reset, 5, Transient},
 		{"truncated", say(200, `{"value":[`), 5, Transient},
 		{"empty 200", say(200, ""), 5, Transient},

@@ -24,6 +24,7 @@ type Meaning string
 const (
 	Throttled    Meaning = "throttled"    // come again, not before [Until] where it is known
 	Transient    Meaning = "transient"    // come again; the request has been repeated for a while
+	Moving       Meaning = "moving"       // the mailbox is being moved, or over its quota, for hours or days; come again then
 	NotFound     Meaning = "not found"    // no such user, item or folder
 	NoMailbox    Meaning = "no mailbox"   // the user has no mailbox that Graph can read
 	Denied       Meaning = "denied"       // this mailbox is closed to the app
@@ -117,7 +118,7 @@ func judgeCode(code string) (verdict, bool) {
 		"errorinternalservertransienterror", "erroradunavailable", "errorconnectionfailed":
 		return verdict{meaning: Transient}, true
 	case "errormailboxmoveinprogress", "errorquotaexceeded": // last for hours: not worth a call's patience
-		return verdict{meaning: Transient, tries: 2}, true
+		return verdict{meaning: Moving, tries: 2}, true
 	case "errorinternalservererror":
 		return verdict{meaning: Transient, tries: 3}, true
 	case "internalservererror": // what a page with one corrupt item answers

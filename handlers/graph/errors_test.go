@@ -25,7 +25,7 @@ func TestClassifyByTheMostSpecificCodeThenTheStatus(t *testing.T) {
 			`{"error":{"code":"TooManyRequests","innerError":{"code":"429"}}}`, Throttled, "TooManyRequests"},
 		{"429 without a body", 429, "", Throttled, ""},
 		{"server busy in a 500", 500, coded("ErrorServerBusy"), Throttled, "ErrorServerBusy"},
-		{"mailbox moving", 503, coded("ErrorMailboxMoveInProgress"), Transient, "ErrorMailboxMoveInProgress"},
+		{"mailbox moving", 503, coded("ErrorMailboxMoveInProgress"), Moving, "ErrorMailboxMoveInProgress"},
 		{"store unavailable in a 500", 500, coded("ErrorMailboxStoreUnavailable"), Transient, "ErrorMailboxStoreUnavailable"},
 		{"503 of a gateway", 503, "<html>", Transient, ""},
 		{"504", 504, coded("UnknownError"), Transient, ""},

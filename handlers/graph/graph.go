@@ -54,6 +54,9 @@ type Client struct {
 	log      *slog.Logger
 	maxWait  time.Duration
 	attempts int
+
+	credential azcore.TokenCredential // nil: requests carry no token
+	scope      string
 }
 
 // New gives a client for o. The error names the option that cannot be used.
@@ -68,7 +71,7 @@ func New(o Options) (*Client, error) {
 	o.applyDefaults()
 	c := &Client{
 		root: root, clock: o.Clock, log: o.Log, maxWait: o.MaxWait, attempts: o.Attempts,
-		gate: newGate(o.Clock, o.MaxWait, o.Log),
+		gate: newGate(o.Clock, o.MaxWait, o.Log), credential: o.Credential, scope: o.Scope,
 	}
 	hc := &http.Client{
 		// No Timeout: it would cover waits and bodies alike. The caller's context and the border's stall guard bound a call.

@@ -2,9 +2,9 @@ package graph
 
 import "strings"
 
-// remedy says in one line what an operator can do about a code of the sign-in: Microsoft Entra's ("Microsoft Entra
-// authentication and authorization error codes", "Configure an application to trust a managed identity") or one of ours. It is
-// "" for every other code, and goes into logs.
+// remedy says in one line what an operator can do about a code: Microsoft Entra's ("Microsoft Entra
+// authentication and authorization error codes", "Configure an application to trust a managed identity") or one of ours, for the
+// sign-in or for reading groups. It is "" for every other code, and goes into logs.
 func remedy(code string) string {
 	switch code {
 	case "AADSTS7000215":
@@ -51,6 +51,14 @@ func remedy(code string) string {
 		return "the function app has no such managed identity: assign it to the app, and check clientId in sources.json"
 	case "ManagedIdentityUnreachable":
 		return "no managed identity answers: check that one is assigned to the function app"
+	case codeNoGroup:
+		return "the tenant has no such group: individuals.groups in sources.json must name Object ids of groups that exist; remove one that was deleted"
+	case codeGroupDenied:
+		return "permission is missing: grant the application permission GroupMember.Read.All with admin consent, or remove individuals.groups"
+	case codeHiddenGroup:
+		return "the group hides its members, or has none: grant the application permission Member.Read.Hidden, or use another group"
+	case codeHiddenMembers:
+		return "Graph gives the members without their names: grant the application permission User.Read.All with admin consent"
 	}
 	if strings.HasPrefix(code, "AADSTS") {
 		return "look the code up in Microsoft Entra authentication and authorization error codes"

@@ -19,6 +19,8 @@ type User struct {
 	UserPrincipalName string
 	Mail              string
 	DisplayName       string
+	FirstName         string
+	LastName          string
 	UserType          string // "Member", "Guest", or empty for old accounts
 	Enabled           bool
 	Licensed          bool
@@ -78,8 +80,8 @@ func (c *Client) findAddress(ctx context.Context, op, address string) (User, err
 }
 
 func userSelect() []string {
-	return []string{"id", "userPrincipalName", "mail", "displayName", "userType", "accountEnabled", "assignedLicenses",
-		"proxyAddresses"}
+	return []string{"id", "userPrincipalName", "mail", "displayName", "givenName", "surname", "userType", "accountEnabled",
+		"assignedLicenses", "proxyAddresses"}
 }
 
 func (c *Client) userByKey(key string) func(context.Context) (*abstractions.RequestInformation, error) {
@@ -95,10 +97,8 @@ func (c *Client) userByAddress(address string) func(context.Context) (*abstracti
 	filter := "proxyAddresses/any(p:p eq 'smtp:" + strings.ReplaceAll(address, "'", "''") + "')"
 	count := true
 	return func(ctx context.Context) (*abstractions.RequestInformation, error) {
-		headers := immutableIDs()
-		headers.Add("ConsistencyLevel", "eventual")
 		return c.users().ToGetRequestInformation(ctx, &users.UsersRequestBuilderGetRequestConfiguration{
-			Headers: headers,
+			Headers: eventual(),
 			QueryParameters: &users.UsersRequestBuilderGetQueryParameters{
 				Filter: &filter, Count: &count, Select: userSelect(),
 			},
@@ -112,8 +112,8 @@ func readUser(op string, u models.Userable) (User, error) {
 	}
 	return User{
 		ID: *u.GetId(), UserPrincipalName: value(u.GetUserPrincipalName()), Mail: value(u.GetMail()),
-		DisplayName: value(u.GetDisplayName()), UserType: value(u.GetUserType()),
-		Enabled: value(u.GetAccountEnabled()), Licensed: len(u.GetAssignedLicenses()) > 0,
+		DisplayName: value(u.GetDisplayName()), FirstName: value(u.GetGivenName()), LastName: value(u.GetSurname()),
+		UserType: value(u.GetUserType()), Enabled: value(u.GetAccountEnabled()), Licensed: len(u.GetAssignedLicenses()) > 0,
 		Addresses: smtpAddresses(u.GetProxyAddresses()),
 	}, nil
 }

@@ -76,7 +76,7 @@ func TestProbeMailbox(t *testing.T) {
 		"on premises":  {refuse(404, "MailboxNotEnabledForRESTAPI"), NoMailbox},
 		"no inbox":     {refuse(404, "ErrorItemNotFound"), NoMailbox},
 		"out of scope": {refuse(403, "ErrorAccessDenied"), Denied},
-		"moving":       {refuse(503, "ErrorMailboxMoveInProgress"), Transient},
+		"moving":       {refuse(503, "ErrorMailboxMoveInProgress"), Moving},
 	} {
 		b := newBench(t, tt.answer)
 		if err := b.client.ProbeMailbox(t.Context(), "u1"); MeaningOf(err) != tt.want || (err == nil) != (tt.want == "") {

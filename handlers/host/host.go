@@ -50,11 +50,14 @@ type Options struct {
 	IdleTimeout time.Duration
 	// Log receives the failures of invocations; nil discards them.
 	Log *slog.Logger
+	// HTTP is the function with an HTTP trigger; without a handler there is none.
+	HTTP HTTPFunction
 }
 
 // Server answers the Functions host. It is an http.Handler.
 type Server struct {
 	functions map[string]Func
+	http      HTTPFunction
 	timeout   time.Duration
 	idle      time.Duration
 	log       *slog.Logger
@@ -68,6 +71,7 @@ func New(functions map[string]Func, o Options) *Server {
 	}
 	return &Server{
 		functions: maps.Clone(functions),
+		http:      o.HTTP,
 		timeout:   o.Timeout,
 		idle:      cmp.Or(o.IdleTimeout, defaultIdle),
 		log:       log,
@@ -79,6 +83,9 @@ func (s *Server) Functions() []string {
 	names := make([]string, 0, len(s.functions))
 	for name := range s.functions {
 		names = append(names, name)
+	}
+	if s.http.Handler != nil {
+		names = append(names, s.http.Name)
 	}
 	return names
 }

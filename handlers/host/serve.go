@@ -22,9 +22,9 @@ const maxBodyBytes = 4 << 20
 
 const invocationHeader = "X-Azure-Functions-InvocationId"
 
-// ServeHTTP answers GET / (the host's probe, at start and later) and POST /<function>. Paths are exact: a redirect
-// would turn the host's POST into a GET. Every answer is a JSON object, and one that is not 2xx says nothing, since the
-// host does not read it.
+// ServeHTTP answers GET / (the host's probe, at start and later), POST /<function>, and what is forwarded to the function
+// with an HTTP trigger. Paths are exact: a redirect would turn the host's POST into a GET. Every answer to the host is a JSON
+// object, and one that is not 2xx says nothing, since the host does not read it.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Path == "/" {
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
@@ -32,6 +32,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		answer(w, http.StatusOK, emptyObject)
+		return
+	}
+	if strings.HasPrefix(r.URL.Path, HTTPPrefix) {
+		s.forward(w, r)
 		return
 	}
 	name := strings.TrimPrefix(r.URL.Path, "/")

@@ -10,19 +10,15 @@ import (
 	"chainmail/handlers/capture"
 )
 
-// Batch is the row of a data batch.
-//
-//	Created ──▶ Retrieving ◀──▶ PendingRetry
-//	               │
-//	               └──▶ Completed | CompletedWithDocumentLevelErrors | CompletedWithErrors   (final)
-//
-// Retrieving begins with the first chunk. The final status is set together with the place in the chain of manifests.
+// Batch is the row of a data batch. The package comment has its states.
 type Batch struct {
 	ID             string
 	Start          time.Time
 	End            time.Time
 	N              int    // 1, or the number among the batches of one period
-	Reason         string // why the batch was made: "window"
+	Reason         string // why the batch was made: capture.ReasonWindow, or what a supplement is for
+	RetryOf        string `json:",omitempty"` // the batch that an operator wanted tried again
+	SplitOf        string `json:",omitempty"` // the batch whose failed custodians this one holds
 	Status         capture.BatchStatus
 	Statuses       Packed[[]Stage]
 	Snapshot       string // state blob that lists the custodians
@@ -36,6 +32,10 @@ type Batch struct {
 	ManifestSHA256 string `json:",omitempty"`
 	Documents      int    `json:",omitempty"`
 	Published      bool   `json:",omitempty"` // the manifest lies in the evidence
+	GivenUp        bool   `json:",omitempty"` // by a person: what it leaves is not tried again by itself
+	Gaps           int    `json:",omitempty"` // that the batch was made of
+	Verdicts       string `json:",omitempty"` // state blob with a verdict on each custodian who leaves or carried a gap
+	Settled        int    `json:",omitempty"` // how many of the verdicts the gaps know of
 }
 
 // Stage is one status that a batch passed, with the documents captured until then.
@@ -47,6 +47,17 @@ type Stage struct {
 
 // Window is the batch's period.
 func (b Batch) Window() capture.Window { return capture.Window{Start: b.Start, End: b.End} }
+
+// follows reports whether a batch may pass from one status to another.
+func follows(from, to capture.BatchStatus) bool {
+	switch from {
+	case "":
+		return to == capture.Created
+	case capture.Created, capture.Retrieving, capture.PendingRetry:
+		return to.Final() || to != from && to != capture.Created
+	}
+	return false // final
+}
 
 // Enter sets a status, with its time.
 func (b *Batch) Enter(s capture.BatchStatus, at time.Time, documents int) {
@@ -93,6 +104,18 @@ func chunkKey(batch string, n int) string { return fmt.Sprintf("chunk:%s:%05d", 
 // CreateBatch makes a batch and moves the source's ingestion state in one transaction.
 func (l *Ledger) CreateBatch(ctx context.Context, name string, source Row[Source], b Batch) error {
 	return l.commit(ctx, name, replace("source", source), insert(batchKey(b.ID), b), insert(openKey(b.ID), struct{}{}))
+}
+
+// FreeBatch gives the number and the name of the next batch of a period.
+func (l *Ledger) FreeBatch(ctx context.Context, source string, w capture.Window) (n int, id string, err error) {
+	for n = 1; ; n++ {
+		id = capture.BatchID(w, n)
+		if _, err := l.Batch(ctx, source, id); errors.Is(err, ErrNotFound) {
+			return n, id, nil
+		} else if err != nil {
+			return 0, "", err
+		}
+	}
 }
 
 // Batch reads a batch; ErrNotFound if there is none.
@@ -149,7 +172,7 @@ func Ended(b Batch, chunks []Row[Chunk]) bool {
 // Progress sets a batch's status to what its chunks do; final ones stay.
 func (l *Ledger) Progress(ctx context.Context, source, batch string, s capture.BatchStatus, at time.Time) error {
 	return update(ctx, l, source, batchKey(batch), func(b *Batch) bool {
-		if b.ID == "" || b.Sequence > 0 || b.Status == s {
+		if b.ID == "" || b.Sequence > 0 || s.Final() || !follows(b.Status, s) {
 			return false
 		}
 		documents := 0
@@ -171,13 +194,57 @@ func (l *Ledger) Head(ctx context.Context, source string) (Row[Head], error) {
 	return find[Head](ctx, l, source, "head")
 }
 
-// Seal moves the end of the chain and makes the batch final, in one transaction.
-func (l *Ledger) Seal(ctx context.Context, source string, head Row[Head], b Row[Batch]) error {
-	return l.commit(ctx, source, replace("head", head), replace(batchKey(b.Value.ID), b))
+// Seal moves the end of the chain and makes the batch final, and makes the batch that was split off it where there is one, in
+// one transaction.
+func (l *Ledger) Seal(ctx context.Context, source string, head Row[Head], b Row[Batch], split *Batch) error {
+	if !b.Value.Status.Final() {
+		return fmt.Errorf("seal batch: %s is no final status", b.Value.Status)
+	}
+	changes := []change{replace("head", head), replace(batchKey(b.Value.ID), b)}
+	if split != nil {
+		changes = append(changes, insert(batchKey(split.ID), *split), insert(openKey(split.ID), struct{}{}))
+	}
+	return l.commit(ctx, source, changes...)
 }
 
 // Publish notes that a sealed batch's manifest lies in the evidence, and takes the batch from the unfinished ones.
 func (l *Ledger) Publish(ctx context.Context, source string, b Row[Batch]) error {
 	b.Value.Published = true
 	return l.commit(ctx, source, replace(batchKey(b.Value.ID), b), remove(openKey(b.Value.ID)))
+}
+
+// Abandon gives a batch up, at a person's word: its chunks are closed with what they have, and what it leaves is not tried again
+// by itself. It reports false for a batch that is final, whose end nothing changes.
+func (l *Ledger) Abandon(ctx context.Context, source, batch string, now time.Time) (bool, error) {
+	given := false
+	err := update(ctx, l, source, batchKey(batch), func(b *Batch) bool {
+		given = b.ID != "" && b.Sequence == 0
+		change := given && !b.GivenUp
+		b.GivenUp = b.GivenUp || given
+		return change
+	})
+	if err != nil || !given {
+		return false, err
+	}
+	b, err := l.Batch(ctx, source, batch)
+	if err != nil {
+		return false, err
+	}
+	for _, lane := range b.Value.Lanes.V {
+		err := update(ctx, l, source, chunkKey(batch, lane), func(c *Chunk) bool {
+			if c.Status == ChunkClosed || c.Final {
+				return false
+			}
+			if c.Batch == "" {
+				*c = Chunk{Batch: batch, Lane: lane, Started: now}
+			}
+			// A run that works on it loses the chunk here, and whatever it has not closed.
+			c.Status, c.Final, c.Due, c.Run = ChunkPendingRetry, true, now, ""
+			return true
+		})
+		if err != nil {
+			return false, err
+		}
+	}
+	return true, nil
 }

@@ -231,8 +231,8 @@ func TestOneOfTwoSealsMovesTheChain(t *testing.T) {
 				must(t, err)
 				moved := head
 				moved.Value = Head{Sequence: 1, ManifestSHA256: fmt.Sprint(i)}
-				b.Value.Sequence, b.Value.ManifestSHA256 = 1, fmt.Sprint(i)
-				wg.Go(func() { errs[i] = l.Seal(t.Context(), source, moved, b) })
+				b.Value.Sequence, b.Value.ManifestSHA256, b.Value.Status = 1, fmt.Sprint(i), capture.Completed
+				wg.Go(func() { errs[i] = l.Seal(t.Context(), source, moved, b, nil) })
 			}
 			wg.Wait()
 			won := slices.Index(errs[:], nil)
@@ -281,11 +281,41 @@ func TestASealIsRefusedWhenTheBatchHasGoneOn(t *testing.T) {
 	b, err := l.Batch(t.Context(), source, first)
 	must(t, err)
 	must(t, l.Progress(t.Context(), source, first, capture.Retrieving, now))
-	b.Value.Sequence = 1
-	if err := l.Seal(t.Context(), source, Row[Head]{Value: Head{Sequence: 1}}, b); err != ErrConflict {
+	b.Value.Sequence, b.Value.Status = 1, capture.Completed
+	if err := l.Seal(t.Context(), source, Row[Head]{Value: Head{Sequence: 1}}, b, nil); err != ErrConflict {
 		t.Errorf("seal: %v, want ErrConflict", err)
 	}
 	if head, err := l.Head(t.Context(), source); err != nil || head.Exists() {
 		t.Errorf("head = %+v, %v, want none", head, err)
+	}
+}
+
+func TestBatchesPassTheirStatesInOneOrder(t *testing.T) {
+	t.Parallel()
+	all := []capture.BatchStatus{capture.Created, capture.Retrieving, capture.PendingRetry, capture.Completed,
+		capture.CompletedWithDocumentLevelErrors, capture.CompletedWithErrors, capture.Abandoned}
+	allowed := 0
+	for i, from := range all {
+		for j, to := range all {
+			want := i < 3 && j > 0 && i != j // whatever is not final may go to anything but the beginning and itself
+			if follows(from, to) != want {
+				t.Errorf("from %s to %s: %v", from, to, !want)
+			}
+			if want {
+				allowed++
+			}
+		}
+	}
+	if allowed != 16 || !follows("", capture.Created) || follows("", capture.Retrieving) {
+		t.Errorf("%d ways", allowed)
+	}
+	l := empty(t)
+	row, err := l.Source(t.Context(), source)
+	must(t, err)
+	b := batchOf(first, 0)
+	must(t, l.CreateBatch(t.Context(), source, row, b))
+	must(t, l.Progress(t.Context(), source, first, capture.Completed, now)) // that is for the chain to say
+	if got, err := l.Batch(t.Context(), source, first); err != nil || got.Value.Status != capture.Created {
+		t.Errorf("status %s, %v", got.Value.Status, err)
 	}
 }

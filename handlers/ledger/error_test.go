@@ -97,7 +97,7 @@ func TestOperationsErrorsAreSafe(t *testing.T) {
 		"create table: 400 InvalidInput": l.Ensure(t.Context()),
 		"get row: 400 InvalidInput":      batch,
 		"list rows: 400 InvalidInput":    people,
-		"change rows: 400 InvalidInput":  l.PutPerson(t.Context(), source, Row[Person]{Value: Person{Identifier: canary}}),
+		"change rows: 400 InvalidInput":  l.PutPeople(t.Context(), source, Row[Source]{}, []Row[Person]{{Value: Person{Identifier: canary}}}, nil),
 	} {
 		if err == nil || err.Error() != want {
 			t.Errorf("%q, want %q", err, want)

@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -13,8 +14,9 @@ type EventVersion struct {
 	Custodian string // capture.Custodian's Name
 	Item      string // item key
 	ChangeKey string
-	Content   string // SHA-256 over what the event says, whatever its change key
-	Batch     string // the batch that captured it
+	Content   string    // SHA-256 over what the event says, whatever its change key
+	Batch     string    // the batch that captured it
+	At        time.Time // when it was read
 }
 
 func eventKey(custodian, item string) string { return fmt.Sprintf("event:%s:%s", custodian, item) }
@@ -44,14 +46,14 @@ func (l *Ledger) Events(ctx context.Context, source, custodian string, items []s
 	return known, err
 }
 
-// PutEvents records versions as captured. A version of a later batch stays: a run that was taken for dead may be late.
+// PutEvents records versions as captured. A version that was read later stays: a run that was taken for dead may be late.
 func (l *Ledger) PutEvents(ctx context.Context, source string, captured []EventVersion) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(8)
 	for _, v := range captured {
 		g.Go(func() error {
 			return update(ctx, l, source, eventKey(v.Custodian, v.Item), func(e *EventVersion) bool {
-				if e.Batch > v.Batch || *e == v {
+				if e.At.After(v.At) || *e == v {
 					return false
 				}
 				*e = v

@@ -67,21 +67,21 @@ var changes = map[string]func(t *testing.T, l *Ledger) func(context.Context) (st
 	},
 	"add a person": func(t *testing.T, l *Ledger) func(context.Context) (string, error) {
 		return func(ctx context.Context) (string, error) {
-			return "", l.PutPerson(ctx, source, Row[Person]{Value: Person{Identifier: "A@x.example"}})
+			return "", putPerson(ctx, l, Row[Person]{Value: Person{Identifier: "A@x.example"}})
 		}
 	},
 	"change a person": func(t *testing.T, l *Ledger) func(context.Context) (string, error) {
-		must(t, l.PutPerson(t.Context(), source, Row[Person]{Value: Person{Identifier: "A@x.example"}}))
+		must(t, putPerson(t.Context(), l, Row[Person]{Value: Person{Identifier: "A@x.example"}}))
 		people, err := l.People(t.Context(), source)
 		must(t, err)
 		people[0].Value.Reason = "guest"
-		return func(ctx context.Context) (string, error) { return "", l.PutPerson(ctx, source, people[0]) }
+		return func(ctx context.Context) (string, error) { return "", putPerson(ctx, l, people[0]) }
 	},
 	"record exceptions": func(t *testing.T, l *Ledger) func(context.Context) (string, error) {
-		must(t, l.PutExceptions(t.Context(), source, []capture.Exception{exception("1", now)}))
+		must(t, l.PutExceptions(t.Context(), source, 0, []capture.Exception{exception("1", now)}, always))
 		return func(ctx context.Context) (string, error) {
 			later := now.Add(time.Hour)
-			return "", l.PutExceptions(ctx, source, []capture.Exception{exception("1", later), exception("2", later)})
+			return "", l.PutExceptions(ctx, source, 0, []capture.Exception{exception("1", later), exception("2", later)}, always)
 		}
 	},
 	"give out chunks": func(t *testing.T, l *Ledger) func(context.Context) (string, error) {
@@ -163,7 +163,7 @@ func seal(ctx context.Context, t *testing.T, l *Ledger, id, sum string) error {
 	head.Value = Head{Sequence: head.Value.Sequence + 1, ManifestSHA256: sum}
 	b.Value.Sequence, b.Value.ManifestSHA256 = head.Value.Sequence, sum
 	b.Value.Enter(capture.Completed, now, 5)
-	if err := l.Seal(ctx, source, head, b); err != nil {
+	if err := l.Seal(ctx, source, head, b, nil); err != nil {
 		return err
 	}
 	b, err = l.Batch(ctx, source, id)

@@ -9,6 +9,7 @@ import (
 	"chainmail/handlers/capture"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"golang.org/x/sync/errgroup"
 )
 
 // Lane is the row of a lane: it works on one chunk at a time, so that no two runs read one mailbox side by side.
@@ -221,6 +222,9 @@ const (
 	emitAgainMax = 8 * time.Hour
 )
 
+// lanesAtOnce bounds the lanes that are looked at side by side.
+const lanesAtOnce = 16
+
 // Dispatch looks at the lanes of a source's open batches and returns the chunks whose messages are to be given out now:
 // of idle lanes that have work, of lanes whose run died, and of lanes whose message seems lost.
 func (l *Ledger) Dispatch(ctx context.Context, source string, open []Row[Batch], now time.Time) ([]capture.Chunk, error) {
@@ -230,42 +234,50 @@ func (l *Ledger) Dispatch(ctx context.Context, source string, open []Row[Batch],
 	}
 	slices.Sort(lanes)
 	lanes = slices.Compact(lanes)
-	var out []capture.Chunk
-	for _, n := range lanes {
-		lane, err := find[Lane](ctx, l, source, laneKey(n))
-		if err != nil {
-			return out, err
-		}
-		v := lane.Value
-		switch {
-		case v.Batch == "":
-			batch, err := l.next(ctx, source, n, open, Chunk{}, now)
-			if err != nil {
-				return out, err
-			}
-			if batch == "" {
-				continue
-			}
-			lane.Value = turn(n, batch, now)
-		case v.Held(now):
-			continue
-		case v.Run == "" && now.Before(v.Emitted.Add(min(emitAgain<<min(max(v.Emits, 1)-1, 10), emitAgainMax))):
-			continue
-		default:
-			emits := v.Emits + 1
-			lane.Value = turn(n, v.Batch, now)
-			lane.Value.Emits, lane.Value.Dead = emits, dead(v, "")
-		}
-		err = l.commit(ctx, source, replace(laneKey(n), lane))
-		if err == ErrConflict {
-			continue // somebody works on the lane
-		}
-		if err != nil {
-			return out, err
-		}
-		out = append(out, capture.Chunk{Source: source, Batch: lane.Value.Batch, Lane: n})
+	turns := make([]capture.Chunk, len(lanes))
+	var g errgroup.Group // not ended by the first fault: what was given out counts
+	g.SetLimit(lanesAtOnce)
+	for i, n := range lanes {
+		g.Go(func() (err error) {
+			turns[i], err = l.dispatch(ctx, source, n, open, now)
+			return err
+		})
 	}
-	return out, nil
+	err := g.Wait()
+	return slices.DeleteFunc(turns, func(c capture.Chunk) bool { return c.Batch == "" }), err
+}
+
+// dispatch gives out the lane's message; a zero chunk: there is none to give out.
+func (l *Ledger) dispatch(ctx context.Context, source string, n int, open []Row[Batch], now time.Time) (capture.Chunk, error) {
+	lane, err := find[Lane](ctx, l, source, laneKey(n))
+	if err != nil {
+		return capture.Chunk{}, err
+	}
+	v := lane.Value
+	switch {
+	case v.Batch == "":
+		batch, err := l.next(ctx, source, n, open, Chunk{}, now)
+		if err != nil || batch == "" {
+			return capture.Chunk{}, err
+		}
+		lane.Value = turn(n, batch, now)
+	case v.Held(now):
+		return capture.Chunk{}, nil
+	case v.Run == "" && now.Before(v.Emitted.Add(min(emitAgain<<min(max(v.Emits, 1)-1, 10), emitAgainMax))):
+		return capture.Chunk{}, nil
+	default:
+		emits := v.Emits + 1
+		lane.Value = turn(n, v.Batch, now)
+		lane.Value.Emits, lane.Value.Dead = emits, dead(v, "")
+	}
+	err = l.commit(ctx, source, replace(laneKey(n), lane))
+	switch {
+	case err == ErrConflict:
+		return capture.Chunk{}, nil // somebody works on the lane
+	case err != nil:
+		return capture.Chunk{}, err
+	}
+	return capture.Chunk{Source: source, Batch: lane.Value.Batch, Lane: n}, nil
 }
 
 // Bury ends the turn of a chunk whose message was given up by the host. The chunk is due again at the given time, or,

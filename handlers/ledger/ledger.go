@@ -13,6 +13,17 @@
 //	person:<key>                an individual: intervals of monitoring, object id, lane, reason of an exclusion
 //	exception:<custodian>:<item> an item that was found and is still to be had
 //	event:<custodian>:<item>    the version of a calendar event that was captured last
+//	gap:<key>:<batch>           time that an individual is owed, left open by that batch, or by none (none:<period>)
+//
+// Batches pass their states in one order alone; what is not drawn here is refused:
+//
+//	Created ──▶ Retrieving ◀──▶ PendingRetry
+//	   │             │               │
+//	   └─────────────┴───────────────┴──▶ Completed | CompletedWithDocumentLevelErrors | CompletedWithErrors | Abandoned   (final)
+//
+// The final state is set together with the place in the chain of manifests. A batch without custodians, or one that was split off,
+// has no chunks and goes from Created to its end. What a final batch leaves undone is a gap, whose supplement is a batch of its own:
+// no batch is ever opened again. The states of chunks, gaps and exceptions are drawn at [Chunk], [Gap] and [Exception].
 //
 // Every change names the ETag that it was decided on. A change whose answer was lost and that the SDK sent again
 // conflicts with itself; each written row therefore carries the nonce of its change, and a conflict is settled by
@@ -68,7 +79,11 @@ func list[T any](ctx context.Context, l *Ledger, partition, prefix string) ([]Ro
 	// A prefix ends in ':' or '-'; the next character in the order of keys ends the range.
 	last := prefix[len(prefix)-1]
 	end := prefix[:len(prefix)-1] + string(last+1)
-	filter := fmt.Sprintf("PartitionKey eq '%s' and RowKey ge '%s' and RowKey lt '%s'", partition, prefix, end)
+	return query[T](ctx, l, fmt.Sprintf("PartitionKey eq '%s' and RowKey ge '%s' and RowKey lt '%s'", partition, prefix, end))
+}
+
+// query reads the rows that a filter lets through, in the order of their keys.
+func query[T any](ctx context.Context, l *Ledger, filter string) ([]Row[T], error) {
 	var rows []Row[T]
 	pages := l.table.NewListEntitiesPager(&aztables.ListEntitiesOptions{Filter: &filter})
 	for pages.More() {

@@ -2,7 +2,7 @@ package ledger
 
 import (
 	"context"
-	"fmt"
+	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -23,13 +23,14 @@ type Person struct {
 	Reason      string             `json:",omitempty"` // why they cannot be collected; empty: they can
 	Archive     bool               `json:",omitempty"` // the mailbox is known to have an archive beside it
 	CheckedAt   time.Time          `json:",omitzero"`
+	ExcludedAt  time.Time          `json:",omitzero"` // since when Reason holds; zero for a duplicate
 }
 
 // Interval is a time of monitoring: [From, To), zero ends are open.
 type Interval struct {
 	From  time.Time `json:"from,omitzero"`
 	To    time.Time `json:"to,omitzero"`
-	Cause string    `json:"cause"` // list; left list, once they were taken off it; or the group's object id
+	Cause string    `json:"cause"` // list, or the group's object id; with "left " before it once they were taken off or went
 }
 
 // Meets reports whether the interval has an instant in the window.
@@ -37,20 +38,20 @@ func (i Interval) Meets(w capture.Window) bool {
 	return (i.From.IsZero() || i.From.Before(w.End)) && (i.To.IsZero() || i.To.After(w.Start))
 }
 
-// Custodian is the person as a batch of the window takes them; false when they are not monitored in it.
-func (p Person) Custodian(w capture.Window) (capture.Custodian, bool) {
-	for _, i := range p.Intervals.V {
-		if i.Meets(w) {
-			return capture.Custodian{
-				Individual: capture.Individual{
-					Identifier: p.Identifier, Secondary: p.Secondary.V,
-					DisplayName: p.DisplayName, FirstName: p.FirstName, LastName: p.LastName,
-				},
-				ID: p.ObjectID, Lane: p.Lane, Reason: p.Reason, Archive: p.Archive,
-			}, true
-		}
+// Monitored reports whether the person is monitored at any instant of the window.
+func (p Person) Monitored(w capture.Window) bool {
+	return slices.ContainsFunc(p.Intervals.V, func(i Interval) bool { return i.Meets(w) })
+}
+
+// Custodian is the person as a batch takes them.
+func (p Person) Custodian() capture.Custodian {
+	return capture.Custodian{
+		Individual: capture.Individual{
+			Identifier: p.Identifier, Secondary: p.Secondary.V,
+			DisplayName: p.DisplayName, FirstName: p.FirstName, LastName: p.LastName,
+		},
+		ID: p.ObjectID, Lane: p.Lane, Reason: p.Reason, Archive: p.Archive,
 	}
-	return capture.Custodian{}, false
 }
 
 // PersonKey is the key of an individual's row. Identifiers are compared without case: Exchange has no two mailboxes
@@ -67,56 +68,24 @@ func (l *Ledger) People(ctx context.Context, source string) ([]Row[Person], erro
 	return rows, err
 }
 
-// PutPerson writes an individual's row as decided on what was read.
-func (l *Ledger) PutPerson(ctx context.Context, source string, r Row[Person]) error {
-	return l.commit(ctx, source, replace("person:"+PersonKey(r.Value.Identifier), r))
-}
+// MaxPeople is how many individuals are written in one transaction at most, each with the gaps that the change opens.
+const MaxPeople = 40
 
-// Exception is the row of an item that was found and is still to be had.
-type Exception struct {
-	Item      Packed[capture.Item]
-	Custodian string
-	Batch     string // the batch that found it
-	Stage     string
-	Code      string
-	Attempts  int
-	FirstSeen time.Time
-	LastSeen  time.Time
-}
-
-// PutExceptions records items as exceptions; one that stands there already keeps its first sight and counts on.
-func (l *Ledger) PutExceptions(ctx context.Context, source string, found []capture.Exception) error {
-	for _, x := range found {
-		err := update(ctx, l, source, fmt.Sprintf("exception:%s:%s", x.Custodian, x.Item.Key()), func(e *Exception) bool {
-			if e.Batch == x.Batch && e.LastSeen.Equal(x.LastSeen) {
-				return false // recorded by an earlier run of the same step
-			}
-			if e.FirstSeen.IsZero() {
-				e.FirstSeen = x.FirstSeen
-			}
-			e.Item = Packed[capture.Item]{x.Item}
-			e.Custodian, e.Batch, e.Stage, e.Code = x.Custodian, x.Batch, x.Stage, x.Code
-			e.Attempts += x.Attempts
-			e.LastSeen = x.LastSeen
-			return true
-		})
-		if err != nil {
-			return err
-		}
+// PutPeople writes individuals' rows as decided on what was read, with the gaps that the changes open, in one transaction with
+// the source's row: what is owed of the past depends on how far the source has been planned, and a batch that is planned
+// meanwhile goes by the rows as they were. ErrConflict: somebody was faster, decide again.
+func (l *Ledger) PutPeople(ctx context.Context, name string, source Row[Source], people []Row[Person], gaps []Gap) error {
+	changes := []change{replace("source", source)}
+	for _, r := range people {
+		changes = append(changes, replace("person:"+PersonKey(r.Value.Identifier), r))
 	}
-	return nil
+	for _, g := range gaps {
+		changes = append(changes, insert(gapKey(g.id()), g))
+	}
+	return l.commit(ctx, name, changes...)
 }
 
-// Exceptions lists the open exceptions of a source.
-func (l *Ledger) Exceptions(ctx context.Context, source string) ([]capture.Exception, error) {
-	rows, err := list[Exception](ctx, l, source, "exception:")
-	var all []capture.Exception
-	for _, r := range rows {
-		e := r.Value
-		all = append(all, capture.Exception{
-			Custodian: e.Custodian, Item: e.Item.V, Batch: e.Batch, Stage: e.Stage, Code: e.Code,
-			Attempts: e.Attempts, FirstSeen: e.FirstSeen, LastSeen: e.LastSeen,
-		})
-	}
-	return all, err
+// Person reads an individual's row; one that does not exist is zero.
+func (l *Ledger) Person(ctx context.Context, source, key string) (Row[Person], error) {
+	return find[Person](ctx, l, source, "person:"+key)
 }

@@ -90,6 +90,7 @@ func TestTheSpecificationHasEveryField(t *testing.T) {
 	t.Parallel()
 	wantNames(t, "items", rows(chapter(t, "## 4. ")), names(reflect.TypeFor[ItemRow](), ""))
 	wantNames(t, "exceptions", rows(chapter(t, "## 5. ")), exceptionHeader())
+	wantNames(t, "deletions", rows(chapter(t, "## 9. ")), names(reflect.TypeFor[DeletionRow](), ""))
 	wantNames(t, "seal", rows(chapter(t, "### `seal.json`")), slices.Concat(names(reflect.TypeFor[Seal](), ""),
 		names(reflect.TypeFor[Package](), "package."), names(reflect.TypeFor[SealCustodian](), "custodians[].")))
 	manifest := chapter(t, "### `manifest.json`")

@@ -86,17 +86,19 @@ func EncodeItems(rows []ItemRow) ([]byte, error) {
 
 // DecodeItems reads items.jsonl. It is strict: a line that is empty, cut, or has an unknown field is an error, which names
 // the line and quotes nothing of it.
-func DecodeItems(data []byte) ([]ItemRow, error) {
-	var rows []ItemRow
+func DecodeItems(data []byte) ([]ItemRow, error) { return decodeLines[ItemRow](data, "item") }
+
+func decodeLines[T any](data []byte, what string) ([]T, error) {
+	var rows []T
 	for line := range bytes.Lines(data) {
-		var row ItemRow
+		var row T
 		if err := decodeStrictly(line, &row); err != nil {
-			return nil, fmt.Errorf("decode item %d: %w", len(rows)+1, err)
+			return nil, fmt.Errorf("decode %s %d: %w", what, len(rows)+1, err)
 		}
 		rows = append(rows, row)
 	}
 	if len(data) > 0 && data[len(data)-1] != '\n' {
-		return nil, errors.New("decode items: the last line is cut")
+		return nil, fmt.Errorf("decode %ss: the last line is cut", what)
 	}
 	return rows, nil
 }

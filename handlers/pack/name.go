@@ -34,6 +34,7 @@ const (
 	zipSuffix        = ".zip"
 	itemsSuffix      = ".items.jsonl"
 	exceptionsSuffix = ".exceptions.csv"
+	deletionsSuffix  = ".deletions.jsonl"
 	sealSuffix       = ".seal.json"
 )
 
@@ -55,6 +56,7 @@ func (n Name) Base() string { return Folder(n.Source, n.Batch) + n.Stem() }
 func (n Name) Zip() string        { return n.Base() + zipSuffix }
 func (n Name) Items() string      { return n.Base() + itemsSuffix }
 func (n Name) Exceptions() string { return n.Base() + exceptionsSuffix }
+func (n Name) Deletions() string  { return n.Base() + deletionsSuffix }
 func (n Name) Seal() string       { return n.Base() + sealSuffix }
 
 // Folder is where a batch's evidence lies below the container: "<source>/<batch>/".
@@ -66,7 +68,7 @@ var partName = regexp.MustCompile(
 // ParseName reads a part's name from the name of any of its blobs, or from its file name or stem alone.
 func ParseName(s string) (Name, error) {
 	folder, stem := path.Split(s)
-	for _, suffix := range []string{zipSuffix, itemsSuffix, exceptionsSuffix, sealSuffix} {
+	for _, suffix := range []string{zipSuffix, itemsSuffix, exceptionsSuffix, deletionsSuffix, sealSuffix} {
 		if cut, ok := strings.CutSuffix(stem, suffix); ok {
 			stem = cut
 			break

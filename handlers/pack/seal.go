@@ -25,13 +25,15 @@ type Seal struct {
 	Batch            string          `json:"batch"`
 	Lane             int             `json:"lane"`
 	Part             int             `json:"part"`
-	Package          *Package        `json:"package"`          // nil: a part without documents
-	ItemsSHA256      string          `json:"itemsSha256"`      // "": there is no such file
-	ExceptionsSHA256 string          `json:"exceptionsSha256"` // "": there is no such file
-	Documents        int             `json:"documents"`        // rows of the items
-	Synthesised      int             `json:"synthesised"`      // of the documents, natives made of JSON
-	Texts            TextCounts      `json:"texts"`            // of the documents
-	Custodians       []SealCustodian `json:"custodians"`       // by id
+	Package          *Package        `json:"package"`                   // nil: a part without documents
+	ItemsSHA256      string          `json:"itemsSha256"`               // "": there is no such file
+	ExceptionsSHA256 string          `json:"exceptionsSha256"`          // "": there is no such file
+	DeletionsSHA256  string          `json:"deletionsSha256,omitempty"` // "": there is no such file
+	Documents        int             `json:"documents"`                 // rows of the items
+	Synthesised      int             `json:"synthesised"`               // of the documents, natives made of JSON
+	Texts            TextCounts      `json:"texts"`                     // of the documents
+	Custodians       []SealCustodian `json:"custodians"`                // by id
+	Closed           []Closed        `json:"closed,omitempty"`          // by batch and item
 }
 
 // A SealCustodian is a custodian's share of one part. Over all seals of a batch, Found is Captured + Excepted for every
@@ -44,11 +46,18 @@ type SealCustodian struct {
 	Found      int                     `json:"found"`
 	Captured   int                     `json:"captured"`
 	Excepted   int                     `json:"excepted"`
-	Unchanged  int                     `json:"unchanged"` // found, and captured before as they are
-	Recovered  int                     `json:"recovered"` // captured here, and owed to an earlier batch
-	Bytes      int64                   `json:"bytes"`     // of the natives of captured and recovered items
+	Unchanged  int                     `json:"unchanged"`         // found, and captured before as they are
+	Recovered  int                     `json:"recovered"`         // captured here, and owed to an earlier batch
+	Deleted    int                     `json:"deleted,omitempty"` // captured before, and deleted since
+	Bytes      int64                   `json:"bytes"`             // of the natives of captured and recovered items
 	Coverage   []Note                  `json:"coverage,omitempty"`
 }
+
+// Scopes of notes that leave a gap: the mailbox is collected again for them.
+const (
+	ScopeCalendars = "calendars"
+	ScopeUnlisted  = "items that could not be listed"
+)
 
 // A Note says what of a mailbox is not covered, or not wholly, and why.
 type Note struct {
@@ -63,6 +72,9 @@ func (s Seal) Name() Name { return Name{Source: s.Source, Batch: s.Batch, Lane: 
 func (s Seal) Encode() ([]byte, error) {
 	s.Format = SealFormat
 	s.Custodians = ordered(s.Custodians, func(a, b SealCustodian) int { return cmp.Compare(a.ID, b.ID) })
+	if s.Closed != nil {
+		s.Closed = OrderClosed(s.Closed)
+	}
 	return encode("seal", s)
 }
 
@@ -85,9 +97,11 @@ type Manifest struct {
 	Source                 string              `json:"source"`
 	Batch                  string              `json:"batch"`
 	Start                  time.Time           `json:"start"`
-	End                    time.Time           `json:"end"`     // exclusive
-	Reason                 string              `json:"reason"`  // why it was made; "window": by schedule
-	RetryOf                string              `json:"retryOf"` // "": none
+	End                    time.Time           `json:"end"`                 // exclusive
+	Reason                 string              `json:"reason"`              // why it was made; "window": by schedule
+	RetryOf                string              `json:"retryOf"`             // "": none
+	SplitOf                string              `json:"splitOf,omitempty"`   // the batch whose failed custodians this one holds
+	SplitInto              string              `json:"splitInto,omitempty"` // the batch that holds this one's failed custodians
 	Status                 capture.BatchStatus `json:"status"`
 	Sequence               int64               `json:"sequence"` // of the source's manifests, from 1
 	PreviousManifestSHA256 string              `json:"previousManifestSha256"`
@@ -139,7 +153,12 @@ type FileSum struct {
 type Closed struct {
 	Batch string `json:"batch"`
 	Item  string `json:"item"` // item key
-	How   string `json:"how"`  // Captured, Vanished, or by a person
+	How   string `json:"how"`  // Captured, Vanished, Listed, or by a person
+}
+
+// OrderClosed puts closed exceptions in the order in which seals and manifests have them.
+func OrderClosed(all []Closed) []Closed {
+	return ordered(all, func(a, b Closed) int { return cmp.Or(cmp.Compare(a.Batch, b.Batch), cmp.Compare(a.Item, b.Item)) })
 }
 
 // A Coverage says what was not looked at, for a custodian or, with an empty one, for all.
@@ -159,9 +178,7 @@ func (m Manifest) Encode() ([]byte, error) {
 		m.Statuses[i].At = m.Statuses[i].At.UTC()
 	}
 	m.Seals = ordered(m.Seals, func(a, b FileSum) int { return cmp.Compare(a.Name, b.Name) })
-	m.Closed = ordered(m.Closed, func(a, b Closed) int {
-		return cmp.Or(cmp.Compare(a.Batch, b.Batch), cmp.Compare(a.Item, b.Item))
-	})
+	m.Closed = OrderClosed(m.Closed)
 	m.Coverage = ordered(m.Coverage, func(a, b Coverage) int {
 		return cmp.Or(cmp.Compare(a.Custodian, b.Custodian), cmp.Compare(a.Scope, b.Scope))
 	})

@@ -40,8 +40,7 @@ func TestAnArchiveIsRememberedAndWarnedOfOnce(t *testing.T) {
 	if ids := w.warned(); len(ids) != 1 || ids[0] != idOf(0) {
 		t.Errorf("warned of %v, want once of the mailbox with the archive", ids)
 	}
-	window := capture.Window{Start: w.now, End: w.now.Add(time.Hour)}
-	if c, _ := people[ada].Custodian(window); !c.Archive {
+	if !people[ada].Custodian().Archive {
 		t.Error("the custodian is not known to have an archive")
 	}
 	if n := w.rowsWritten(w.tick); n != 0 || len(w.warned()) != 1 {

@@ -109,7 +109,7 @@ func TestIntervalsWithoutAnInstantMeetNoWindow(t *testing.T) {
 	w.list("bob,,,,")
 	w.tick()
 	week := capture.Window{Start: w.now.AddDate(0, 0, -7), End: w.now.AddDate(0, 0, 7)}
-	if _, monitored := w.people()[ada].Custodian(week); monitored {
+	if w.people()[ada].Monitored(week) {
 		t.Error("who left before the beginning is monitored")
 	}
 }

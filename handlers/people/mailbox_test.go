@@ -127,13 +127,13 @@ func TestWhoseExclusionEndsIsCollected(t *testing.T) {
 	w.graph.Mutate(func(tenant *graphtest.Tenant) { tenant.Users[0].Problem = graphtest.ProblemDenied })
 	w.tick()
 	window := capture.Window{Start: w.now, End: w.now.Add(time.Hour)}
-	if c, _ := w.people()[ada].Custodian(window); c.Reason != capture.ReasonDenied {
+	if c := w.people()[ada].Custodian(); c.Reason != capture.ReasonDenied {
 		t.Fatalf("reason %q, want denied", c.Reason)
 	}
 	w.graph.Mutate(func(tenant *graphtest.Tenant) { tenant.Users[0].Problem = "" })
 	w.tick()
-	if c, monitored := w.people()[ada].Custodian(window); !monitored || c.Reason != "" || c.ID == "" {
-		t.Errorf("monitored %v, reason %q, object id %q", monitored, c.Reason, c.ID)
+	if p := w.people()[ada]; !p.Monitored(window) || p.Custodian().Reason != "" || p.Custodian().ID == "" {
+		t.Errorf("monitored %v, %+v", p.Monitored(window), p.Custodian())
 	}
 }
 

@@ -77,8 +77,6 @@ func TestAListThatCannotBeReadChangesNobodysMonitoring(t *testing.T) {
 		{"empty", nil, "", "read list of individuals " + testList + ": the file is empty"},
 		{"without a header", nil, "canary@contoso.example\n", "read list of individuals " + testList + ": column 1 of the header is unknown"},
 		{"UTF-16", nil, "\xff\xfei\x00", "the file is UTF-16"},
-		{"groups", map[string]any{"individuals": map[string]any{"file": testList, "groups": []string{"7d2c1a4e-0000-4000-8000-00000000000a"}}},
-			header, "members of groups are not read"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

@@ -28,7 +28,7 @@ const (
 // A world is a registry with everything that it works on: a tenant behind the stand-in Graph, and a storage account
 // behind a proxy.
 type world struct {
-	*testing.T
+	testing.TB
 	tenant   *graphtest.Tenant
 	graph    *graphtest.Server
 	root     string // of Graph
@@ -37,13 +37,14 @@ type world struct {
 	written  *vault.Container // past the proxy, like the ledger
 	ledger   *ledger.Ledger
 	log      *graphtest.Log
-	now      time.Time // the registry's clock
+	now      time.Time    // the registry's clock
+	faulty   *atomic.Bool // while the day's fault lasts, see groups_test.go
 }
 
 // newWorld serves the tenant; the clock begins at 5 March 2026, noon.
-func newWorld(t *testing.T, tenant *graphtest.Tenant) *world {
+func newWorld(t testing.TB, tenant *graphtest.Tenant) *world {
 	t.Helper()
-	w := &world{T: t, tenant: tenant, now: time.Date(2026, 3, 5, 12, 0, 0, 0, time.UTC), log: graphtest.NewLog(t, "canary")}
+	w := &world{TB: t, tenant: tenant, now: time.Date(2026, 3, 5, 12, 0, 0, 0, time.UTC), log: graphtest.NewLog(t, "canary")}
 	w.graph, w.root = graphtest.Serve(t, tenant, graphtest.Options{Anonymous: true})
 	account := storagetest.New(t)
 	w.proxy = account.Proxy(t)
@@ -62,7 +63,7 @@ func newWorld(t *testing.T, tenant *graphtest.Tenant) *world {
 func (w *world) newRegistry() *Registry {
 	w.Helper()
 	log := w.log.Logger()
-	blobs, book := openVault(w.T, w.proxy.ConnectionString()), openLedger(w.T, w.proxy.ConnectionString())
+	blobs, book := openVault(w.TB, w.proxy.ConnectionString()), openLedger(w.TB, w.proxy.ConnectionString())
 	now := func() time.Time { return w.now }
 	return &Registry{
 		Config: &config.Store{
@@ -78,21 +79,21 @@ func (w *world) newRegistry() *Registry {
 
 func noWait(ctx context.Context, _ time.Duration) error { return ctx.Err() }
 
-func openVault(t *testing.T, connection string) *vault.Vault {
+func openVault(t testing.TB, connection string) *vault.Vault {
 	t.Helper()
 	v, err := vault.Open(vault.Account{ConnectionString: connection})
 	must(t, err)
 	return v
 }
 
-func openLedger(t *testing.T, connection string) *ledger.Ledger {
+func openLedger(t testing.TB, connection string) *ledger.Ledger {
 	t.Helper()
 	l, err := ledger.Open(ledger.Account{ConnectionString: connection})
 	must(t, err)
 	return l
 }
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
@@ -112,13 +113,13 @@ func (w *world) configure(changes ...map[string]any) {
 		sources = append(sources, s)
 	}
 	data, err := json.Marshal(map[string]any{"sources": sources})
-	must(w.T, err)
+	must(w.TB, err)
 	w.put("sources.json", string(data))
 }
 
 func (w *world) put(name, text string) {
 	w.Helper()
-	must(w.T, w.written.Put(w.Context(), name, []byte(text)))
+	must(w.TB, w.written.Put(w.Context(), name, []byte(text)))
 }
 
 // list uploads the list of individuals.
@@ -130,14 +131,14 @@ func (w *world) list(rows ...string) {
 // tick synchronises, and wants no fault.
 func (w *world) tick() {
 	w.Helper()
-	must(w.T, w.registry.Tick(w.Context()))
+	must(w.TB, w.registry.Tick(w.Context()))
 }
 
 // people are the source's individuals by identifier.
 func (w *world) people() map[string]ledger.Person {
 	w.Helper()
 	rows, err := w.ledger.People(w.Context(), testSource)
-	must(w.T, err)
+	must(w.TB, err)
 	all := map[string]ledger.Person{}
 	for _, r := range rows {
 		all[r.Value.Identifier] = r.Value

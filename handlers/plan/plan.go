@@ -2,9 +2,6 @@ package plan
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -16,7 +13,6 @@ import (
 	"chainmail/handlers/config"
 	"chainmail/handlers/ledger"
 	"chainmail/handlers/settings"
-	"chainmail/handlers/vault"
 )
 
 // ahead is how many batches may wait for the slowest lane: a backlog waits in the ingestion state, not in tables.
@@ -26,7 +22,6 @@ const ahead = 3
 type Planner struct {
 	Config *config.Store
 	Ledger *ledger.Ledger
-	State  *vault.Container
 	Chain  *chain.Chain
 	Log    *slog.Logger
 	Now    func() time.Time
@@ -70,12 +65,39 @@ func (p *Planner) source(ctx context.Context, s settings.Source, configSum strin
 	}
 	open, err = p.finish(ctx, s, open)
 	fault = errors.Join(fault, err)
-	if !row.Value.PeopleAt.IsZero() {
-		made, err := p.cut(ctx, s, configSum, row, open)
-		open, fault = append(open, made...), errors.Join(fault, err)
+	fault = errors.Join(fault, p.alarm(ctx, s))
+	if !row.Value.PeopleAt.IsZero() && !row.Value.Disabled() && row.Value.Trouble == "" {
+		work := &work{Planner: p, source: s, config: configSum, row: row, open: open}
+		fault = errors.Join(fault, work.plan(ctx))
+		open = work.open
 	}
-	chunks, err := p.Ledger.Dispatch(ctx, s.Name, open, p.Now().UTC())
+	chunks, err := p.Ledger.Dispatch(ctx, s.Name, p.workable(s, row.Value, open), p.Now().UTC())
 	return chunks, errors.Join(fault, err)
+}
+
+// endangered is how long before Exchange deletes an item for good it is said that it has not been captured.
+const endangered = 3 * 24 * time.Hour
+
+// alarm says of items in Recoverable Items that could not be captured that Exchange will soon delete them.
+func (p *Planner) alarm(ctx context.Context, s settings.Source) error {
+	now := p.Now().UTC()
+	all, err := p.Ledger.Endangered(ctx, s.Name, now.Add(endangered), s.DeletedItemRetention)
+	for _, x := range all {
+		p.Log.ErrorContext(ctx, "exception near retention", "source", s.Name, "custodian", x.Custodian, "item", x.Item.Key(), "code", x.Code,
+			"firstSeen", x.FirstSeen, "remedy", "put the mailbox on hold (Set-Mailbox -LitigationHoldEnabled $true), or save the item by other means")
+	}
+	return err
+}
+
+// workable are the batches whose messages are given out. While a person must mend something nothing would succeed: then only
+// what is out of time is worked on, to be closed with what it has.
+func (p *Planner) workable(s settings.Source, row ledger.Source, open []ledger.Row[ledger.Batch]) []ledger.Row[ledger.Batch] {
+	if row.Trouble == "" || row.Disabled() {
+		return open
+	}
+	return slices.DeleteFunc(slices.Clone(open), func(b ledger.Row[ledger.Batch]) bool {
+		return p.Now().Sub(b.Value.Statuses.V[0].At) < s.JobTimeout
+	})
 }
 
 // finish seals and publishes the batches whose chunks are all closed, and returns those that are still open.
@@ -94,72 +116,126 @@ func (p *Planner) finish(ctx context.Context, s settings.Source, all []ledger.Ro
 	return open, errors.Join(faults...)
 }
 
-// cut makes batches of what is due, as far as there is room, and returns those that it made, also when a later one failed.
-func (p *Planner) cut(ctx context.Context, s settings.Source, configSum string, row ledger.Row[ledger.Source], open []ledger.Row[ledger.Batch]) ([]ledger.Row[ledger.Batch], error) {
-	now := p.Now().UTC()
-	room, err := p.room(ctx, s.Name, open)
+// A work is the planning of one source at one tick: its row and its open batches as they are by now.
+type work struct {
+	*Planner
+	source settings.Source
+	config string // SHA-256 of the settings
+	row    ledger.Row[ledger.Source]
+	open   []ledger.Row[ledger.Batch]
+
+	people []ledger.Row[ledger.Person]
+	read   bool
+}
+
+// plan makes the batches that are due: windows, second looks, supplements.
+func (w *work) plan(ctx context.Context) error {
+	return errors.Join(w.cut(ctx), w.look(ctx), w.supply(ctx))
+}
+
+// persons reads the source's individuals when they are needed first.
+func (w *work) persons(ctx context.Context) ([]ledger.Row[ledger.Person], error) {
+	var err error
+	if !w.read {
+		w.people, err = w.Ledger.People(ctx, w.source.Name)
+		w.read = err == nil
+	}
+	return w.people, err
+}
+
+// cut makes batches of the windows that are due, as far as there is room.
+func (w *work) cut(ctx context.Context) error {
+	s := w.source
+	room, err := w.room(ctx, func(b ledger.Batch) bool { return b.Reason == capture.ReasonWindow })
 	if err != nil {
-		return nil, err
+		return err
 	}
 	due := Due(Schedule{
-		State: row.Value.State, End: s.EndDate, Frequency: s.Frequency, Offset: s.Offset, Settle: s.Settle,
+		State: w.row.Value.State, End: s.EndDate, Frequency: s.Frequency, Offset: s.Offset, Settle: s.Settle,
 		Merge: s.Merge, MaxMerge: s.MaxMerge,
-	}, now, room)
-	if len(due) == 0 {
-		return nil, nil
+	}, w.Now().UTC(), room)
+	for _, window := range due {
+		if !second(w.row.Value.State).Equal(window.Start) {
+			return nil // a second planner has come between, and goes on from where the state is now
+		}
+		people, err := w.persons(ctx)
+		if err != nil {
+			return err
+		}
+		var custodians []capture.Custodian
+		for _, person := range people {
+			if person.Value.Monitored(window) {
+				custodians = append(custodians, person.Value.Custodian())
+			}
+		}
+		made, err := w.make(ctx, ledger.Batch{Start: window.Start, End: window.End, Reason: capture.ReasonWindow}, custodians,
+			func(b ledger.Batch) error {
+				w.row.Value.State = window.End
+				return w.Ledger.CreateBatch(ctx, s.Name, w.row, b)
+			})
+		if err != nil || !made {
+			return err
+		}
 	}
-	people, err := p.Ledger.People(ctx, s.Name)
+	return nil
+}
+
+// make makes a batch of the custodians by create, which is given its whole row. It reports false when a rival was faster, of
+// whose doing the next tick goes on.
+func (w *work) make(ctx context.Context, b ledger.Batch, custodians []capture.Custodian, create func(ledger.Batch) error) (bool, error) {
+	s := w.source
+	var err error
+	if b.N, b.ID, err = w.Ledger.FreeBatch(ctx, s.Name, b.Window()); err != nil {
+		return false, err
+	}
+	capture.NameMailboxesOnce(custodians)
+	if err := w.Chain.Snapshot(ctx, s.Name, &b, custodians); err != nil {
+		return false, err
+	}
+	b.ConfigSHA256 = w.config
+	b.Enter(capture.Created, w.Now().UTC(), 0)
+	if err := create(b); errors.Is(err, ledger.ErrConflict) {
+		return false, nil
+	} else if err != nil {
+		return false, err
+	}
+	w.Log.InfoContext(ctx, "batch planned", "source", s.Name, "batch", b.ID, "reason", b.Reason, "custodians", b.Custodians, "chunks", len(b.Lanes.V))
+	saved, err := w.Ledger.Batch(ctx, s.Name, b.ID)
 	if err != nil {
-		return nil, err
+		return false, err
 	}
-	var made []ledger.Row[ledger.Batch]
-	for _, w := range due {
-		if !second(row.Value.State).Equal(w.Start) {
-			return made, nil // a second planner has come between, and goes on from where the state is now
-		}
-		b, err := p.batch(ctx, s, w, people)
-		if err != nil {
-			return made, err
-		}
-		b.ConfigSHA256 = configSum
-		b.Enter(capture.Created, now, 0)
-		row.Value.State = w.End
-		err = p.Ledger.CreateBatch(ctx, s.Name, row, b)
-		if errors.Is(err, ledger.ErrConflict) {
-			return made, nil // a second planner was faster; the next tick sees what it did
-		}
-		if err != nil {
-			return made, err
-		}
-		p.Log.InfoContext(ctx, "batch planned", "source", s.Name, "batch", b.ID, "custodians", b.Custodians, "chunks", len(b.Lanes.V))
-		saved, err := p.Ledger.Batch(ctx, s.Name, b.ID)
-		if err != nil {
-			return made, err
-		}
-		made = append(made, saved)
-		if row, err = p.Ledger.Source(ctx, s.Name); err != nil {
-			return made, err
-		}
-	}
-	return made, nil
+	w.open = append(w.open, saved)
+	w.row, err = w.Ledger.Source(ctx, s.Name)
+	return err == nil, err
 }
 
 // ready gives the source's row, made at the first tick that finds the source enabled. Collection begins at the start
-// date, or without one at that moment.
+// date, or without one at that moment. A source that has been in trouble for too long is disabled.
 func (p *Planner) ready(ctx context.Context, s settings.Source, now time.Time) (ledger.Row[ledger.Source], error) {
+	disabled := ""
 	err := p.Ledger.UpdateSource(ctx, s.Name, func(r *ledger.Source) bool {
-		if !r.EnabledAt.IsZero() {
+		disabled = ""
+		switch {
+		case r.EnabledAt.IsZero() && !r.Disabled():
+			r.EnabledAt, r.State = now, s.StartDate.UTC()
+			if s.StartDate.IsZero() {
+				r.State = now.Truncate(time.Second)
+			}
+			r.Begin = r.State
+		case !r.Disabled() && r.Trouble != "" && s.HealthWindow > 0 && now.Sub(r.TroubleSince) >= s.HealthWindow:
+			r.DisabledAt, r.DisabledReason = now, r.Trouble
+			disabled = r.Trouble
+		default:
 			return false
-		}
-		r.EnabledAt = now
-		r.State = s.StartDate.UTC()
-		if s.StartDate.IsZero() {
-			r.State = now.Truncate(time.Second)
 		}
 		return true
 	})
 	if err != nil {
 		return ledger.Row[ledger.Source]{}, err
+	}
+	if disabled != "" {
+		p.Log.ErrorContext(ctx, "source disabled", "source", s.Name, "reason", disabled,
+			"remedy", "mend what the reason names, prove it by a preflight, and enable the source again: it goes on from where it was")
 	}
 	row, err := p.Ledger.Source(ctx, s.Name)
 	if err == nil && row.Value.PeopleAt.IsZero() {
@@ -168,13 +244,26 @@ func (p *Planner) ready(ctx context.Context, s settings.Source, now time.Time) (
 	return row, err
 }
 
-// room is how many more batches may be made: the slowest lane has at most three that it has not begun.
-func (p *Planner) room(ctx context.Context, source string, open []ledger.Row[ledger.Batch]) (int, error) {
+// room is how many more batches of a kind may be made: the slowest lane has at most three that it has not begun.
+func (w *work) room(ctx context.Context, kind func(ledger.Batch) bool) (int, error) {
+	waiting, err := w.waiting(ctx, kind)
+	room := ahead
+	for _, n := range waiting {
+		room = min(room, ahead-n)
+	}
+	return room, err
+}
+
+// waiting counts, by lane, the open batches of a kind that the lane has not begun.
+func (w *work) waiting(ctx context.Context, kind func(ledger.Batch) bool) (map[int]int, error) {
 	waiting := map[int]int{}
-	for _, b := range open {
-		chunks, err := p.Ledger.Chunks(ctx, source, b.Value.ID)
+	for _, b := range w.open {
+		if !kind(b.Value) {
+			continue
+		}
+		chunks, err := w.Ledger.Chunks(ctx, w.source.Name, b.Value.ID)
 		if err != nil {
-			return 0, err
+			return nil, err
 		}
 		begun := map[int]bool{}
 		for _, c := range chunks {
@@ -186,44 +275,5 @@ func (p *Planner) room(ctx context.Context, source string, open []ledger.Row[led
 			}
 		}
 	}
-	room := ahead
-	for _, n := range waiting {
-		room = min(room, ahead-n)
-	}
-	return room, nil
-}
-
-// batch describes the batch of a window, with the snapshot of everyone monitored at any instant of it.
-func (p *Planner) batch(ctx context.Context, s settings.Source, w capture.Window, people []ledger.Row[ledger.Person]) (ledger.Batch, error) {
-	b := ledger.Batch{Start: w.Start, End: w.End, Reason: "window"}
-	for b.N = 1; ; b.N++ {
-		b.ID = capture.BatchID(w, b.N)
-		if _, err := p.Ledger.Batch(ctx, s.Name, b.ID); errors.Is(err, ledger.ErrNotFound) {
-			break
-		} else if err != nil {
-			return b, err
-		}
-	}
-	custodians := []capture.Custodian{}
-	for _, person := range people {
-		if c, monitored := person.Value.Custodian(w); monitored {
-			custodians = append(custodians, c)
-			b.Lanes.V = append(b.Lanes.V, c.Lane)
-		}
-	}
-	capture.NameMailboxesOnce(custodians)
-	slices.Sort(b.Lanes.V)
-	b.Lanes.V = slices.Compact(b.Lanes.V)
-	b.Custodians = len(custodians)
-	snapshot, err := json.Marshal(custodians)
-	if err != nil {
-		return b, err
-	}
-	sum := sha256.Sum256(snapshot)
-	b.SnapshotSHA256 = hex.EncodeToString(sum[:])
-	b.Snapshot = fmt.Sprintf("snapshots/%s/%s/%s.json", s.Name, b.ID, b.SnapshotSHA256)
-	if err := p.State.Put(ctx, b.Snapshot, snapshot); err != nil {
-		return b, fmt.Errorf("keep snapshot of custodians: %w", err)
-	}
-	return b, nil
+	return waiting, nil
 }

@@ -63,7 +63,7 @@ func (w *world) newPlanner(connection string) *Planner {
 			Written: blobs.Container("config"), State: state, Evidence: blobs.Container, Ledger: book,
 			Lookup: func(string) (string, bool) { return "", false }, Log: log, Now: now,
 		},
-		Ledger: book, State: state, Log: log, Now: now,
+		Ledger: book, Log: log, Now: now,
 		Chain: &chain.Chain{Ledger: book, State: state, Evidence: blobs.Container, App: pack.App{Version: "1"}, Log: log, Now: now},
 	}
 }
@@ -115,7 +115,9 @@ func person(identifier string, lane int) ledger.Person {
 func (w *world) monitor(source string, people ...ledger.Person) {
 	w.Helper()
 	for _, p := range people {
-		must(w.T, w.ledger.PutPerson(w.Context(), source, ledger.Row[ledger.Person]{Value: p}))
+		row, err := w.ledger.Source(w.Context(), source)
+		must(w.T, err)
+		must(w.T, w.ledger.PutPeople(w.Context(), source, row, []ledger.Row[ledger.Person]{{Value: p}}, nil))
 	}
 	must(w.T, w.ledger.UpdateSource(w.Context(), source, func(s *ledger.Source) bool { s.PeopleAt = w.now; return true }))
 }

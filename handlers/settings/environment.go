@@ -3,6 +3,7 @@ package settings
 import (
 	"log/slog"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 )
@@ -12,6 +13,7 @@ type Environment struct {
 	State     Connection    // tables, and the containers config and state
 	Evidence  Connection    // evidence containers
 	RunBudget time.Duration // after so long a collecting run ends and hands on
+	Console   bool          // the operators' API may answer: the process is on somebody's own machine, who wants it
 	LogLevel  slog.Level
 	Lookup    func(string) (string, bool) // the app settings, by their exact names
 }
@@ -32,6 +34,7 @@ type Connection struct {
 const (
 	stateSetting     = "CHAINMAIL_STATE"
 	evidenceSetting  = "CHAINMAIL_EVIDENCE"
+	consoleSetting   = "CHAINMAIL_CONSOLE"
 	budgetSetting    = "RUN_BUDGET"
 	levelSetting     = "LOG_LEVEL"
 	defaultRunBudget = 8 * time.Minute
@@ -55,6 +58,7 @@ func FromEnvironment(lookup func(string) (string, bool)) (Environment, error) {
 		State:     r.connection(stateSetting, blobService, tableService),
 		Evidence:  r.connection(evidenceSetting, blobService),
 		RunBudget: r.budget(),
+		Console:   r.console(),
 		LogLevel:  r.level(),
 		Lookup:    lookup,
 	}
@@ -162,6 +166,21 @@ func (r *environment) budget() time.Duration {
 		r.fault(budgetSetting, "must be a duration from 1s to 20m, such as 8m; without it, it is 8m")
 	}
 	return d
+}
+
+// platform are the variables by which a process knows that it runs on Azure.
+func platform() []string {
+	return []string{"WEBSITE_INSTANCE_ID", "WEBSITE_SITE_NAME", "WEBSITE_POD_NAME"}
+}
+
+// console reports whether the operators' API may answer. On Azure it may not, whatever is set: nothing asks there who calls.
+func (r *environment) console() bool {
+	local := r.get(consoleSetting)
+	if local != "" && local != "local" {
+		r.fault(consoleSetting, "must be local, which opens the operators' API to this machine; without it, and on Azure, it answers nobody")
+	}
+	deployed := slices.ContainsFunc(platform(), func(name string) bool { return r.get(name) != "" })
+	return local == "local" && !deployed
 }
 
 func (r *environment) level() slog.Level {

@@ -144,7 +144,7 @@ func (g *given) addList(dir string, s settings.Source) error {
 func (g *given) serveGraph(o options) (stop func(), err error) {
 	endpoints := map[string]bool{}
 	for _, s := range g.sources {
-		if s.Enabled && s.GraphEndpoint != "" && o.graph == "" {
+		if (s.Enabled || o.preflight) && s.GraphEndpoint != "" && o.graph == "" {
 			endpoints[s.GraphEndpoint] = true
 		}
 	}
@@ -160,8 +160,7 @@ func (g *given) serveGraph(o options) (stop func(), err error) {
 			stop()
 			return nil, refuse("the stand-in for Microsoft Graph speaks http: change graphEndpoint, or name your own server by -graph")
 		}
-		tenant, _ := graphtest.Sample(1)
-		server := graphtest.NewServer(tenant, graphtest.Options{Anonymous: true})
+		server := graphtest.NewServer(sampleTenant(), graphtest.Options{Anonymous: true})
 		if _, err := server.Start(address(u), false); err != nil {
 			stop()
 			return nil, fmt.Errorf("start the stand-in for Microsoft Graph on %s: the port is in use or not allowed: stop what listens "+

@@ -11,6 +11,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -168,13 +169,16 @@ func TestOneRunCollectsTheSampleAndAnotherNothingTwice(t *testing.T) {
 	dir := t.TempDir()
 	out := filepath.Join(dir, "out")
 	args := []string{
-		"-once", "-data", filepath.Join(dir, "data"), "-storage-port", "0", "-out", out, "-sources", sampleOn(t, freeAddress(t), nil),
+		"-once", "-data", filepath.Join(dir, "data"), "-storage-port", "0", "-api-port", "0", "-out", out, "-sources", sampleOn(t, freeAddress(t), nil),
 	}
 	var first map[string]string
 	for round := range 2 {
 		var stdout, stderr bytes.Buffer
 		if code := run(t.Context(), args, &stdout, &stderr); code != exitDone {
 			t.Fatalf("exit code %d\n%s\n%s", code, stdout.String(), stderr.String())
+		}
+		if !regexp.MustCompile(`operators' API is http://127\.0\.0\.1:\d+/api\n`).MatchString(stderr.String()) {
+			t.Errorf("the address of the operators' API is not told:\n%s", stderr.String())
 		}
 		for _, day := range []string{"02", "03", "04"} {
 			if !strings.Contains(stdout.String(), "202603"+day+"000000UTC-") {

@@ -2,6 +2,7 @@
 // tenant (or whatever Graph the sources name), and the handler as a process of its own under a Functions host.
 //
 //	go run ./infra/local -once -out out
+//	go run ./infra/local -sources my.json -preflight
 //
 // It builds what it needs and installs Azurite through npm. What it stores persists below .local, so that the next run goes
 // on where this one ended.
@@ -58,8 +59,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	case errors.As(err, &bad):
 		fmt.Fprintln(stderr, "local:", err)
 		return exitRefused
-	case errors.Is(err, errIncomplete):
-		return exitFailed // the table says it
+	case errors.Is(err, errIncomplete), errors.Is(err, errFault):
+		return exitFailed // what was printed says it
 	}
 	fmt.Fprintln(stderr, "local:", err)
 	return exitFailed
@@ -68,12 +69,15 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 // options are the command line.
 type options struct {
 	once        bool
+	preflight   bool
+	outsider    bool
 	out         string // "": nothing is copied
 	sources     string // "": the sample's
 	graph       string // "": as the sources say
 	host        string
 	data        string
 	storagePort int
+	apiPort     int
 }
 
 func parse(args []string, stderr io.Writer) (options, error) {
@@ -87,6 +91,9 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	f.StringVar(&o.host, "host", "standin", "Functions host: standin, or func for the Azure Functions Core Tools")
 	f.StringVar(&o.data, "data", ".local", "`folder` where storage and logs persist")
 	f.IntVar(&o.storagePort, "storage-port", 10000, "`port` of Azurite's Blob service, Queue and Table on the two after it; 0 for free ones")
+	f.IntVar(&o.apiPort, "api-port", 7091, "`port` of the operators' API on loopback; 0 for a free one")
+	f.BoolVar(&o.preflight, "preflight", false, "check every source and collect nothing: 0 without a fault, 1 with one, 2 for bad input")
+	f.BoolVar(&o.outsider, "outsider", false, "with -preflight: try whether the mailbox of a user who is no individual lets the application in")
 	err := f.Parse(args)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
@@ -97,8 +104,12 @@ func parse(args []string, stderr io.Writer) (options, error) {
 		return o, refuse("unexpected argument %q", f.Arg(0))
 	case o.host != "standin" && o.host != "func":
 		return o, refuse("-host is standin or func")
+	case o.outsider && !o.preflight:
+		return o, refuse("-outsider goes with -preflight")
 	case o.storagePort < 0 || o.storagePort > 65533:
 		return o, refuse("-storage-port is from 1 to 65533, or 0 for free ports")
+	case o.apiPort < 0 || o.apiPort > 65535 || o.apiPort == 0 && o.host == "func":
+		return o, refuse("-api-port is from 1 to 65535, or with -host standin 0 for a free one")
 	}
 	if o.graph != "" {
 		if u, err := url.Parse(o.graph); err != nil || u.Host == "" {
@@ -127,6 +138,9 @@ func start(ctx context.Context, o options, stdout, stderr io.Writer) error {
 	}
 	for _, w := range given.warnings {
 		fmt.Fprintln(stderr, "local:", w)
+	}
+	if o.preflight {
+		return given.check(ctx, o, stdout, stderr)
 	}
 	if err := os.MkdirAll(o.data, 0o755); err != nil {
 		return fmt.Errorf("%w: give another folder by -data", err)

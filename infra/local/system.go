@@ -103,12 +103,20 @@ func operate(ctx context.Context, o options, s *system, g *given, stdout, stderr
 		return fmt.Errorf("%w: give another folder by -data", err)
 	}
 	defer log.Close()
+	front, err := o.front()
+	if err != nil {
+		return err
+	}
+	defer front.close()
+	fmt.Fprintf(stderr, "local: the operators' API is %s\n", front.url)
+	appSettings := s.appSettings(g)
+	front.open(appSettings)
 	show := newProgress(stderr, log)
 
 	running, stop := context.WithCancel(ctx)
 	ended := make(chan error, 1)
 	var host sync.WaitGroup
-	host.Go(func() { ended <- runHost(running, o, s.appSettings(g), show.console) })
+	host.Go(func() { ended <- runHost(running, o, front, appSettings, show.console) })
 	err = s.watch(ctx, o.once, show, ended)
 	stop()
 	host.Wait()

@@ -99,7 +99,7 @@ func (s *Server) RevokeTokens() {
 }
 
 func (s *Server) permitted(permission string) bool {
-	return slices.Contains(s.options.Permissions, permission)
+	return slices.Contains(s.options.Permissions, permission) || slices.Contains(s.options.Scoped, permission)
 }
 
 // login serves the sign-in: the token endpoint of the tenant, the documents in which clients look it up, and the endpoint of

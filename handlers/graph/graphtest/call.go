@@ -75,7 +75,7 @@ func (s *Server) describe(c *call) Request {
 	defer s.world.RUnlock()
 	request := Request{
 		Method: c.method, Path: c.method + " " + c.route.template, User: c.route.user, Folder: c.route.folder,
-		Item: c.route.message + c.route.event, Attachment: c.route.attachment, Query: c.query, App: c.app, Batch: c.batch,
+		Item: c.route.message + c.route.event, Attachment: c.route.attachment, Group: c.route.group, Query: c.query, App: c.app, Batch: c.batch,
 	}
 	c.prefer = parsePrefer(c.header)
 	if c.user = s.index.user(c.route.user); c.user != nil {
@@ -141,6 +141,8 @@ func (s *Server) answer(c *call) *reply {
 		return s.getGroup(c)
 	case pathMembers, pathMemberUsers:
 		return s.listMembers(c)
+	case pathApplication:
+		return s.getApplication(c)
 	}
 	if bad := s.mailbox(c); bad != nil {
 		return bad

@@ -15,6 +15,7 @@ type Request struct {
 	Path       string // method and template, "GET /users/{id}/messages/{id}/$value"
 	User       string // object id; as sent if there is no such user
 	Folder     string // folder id or well-known name as sent
+	Group      string // id of a group as sent
 	Item       string // immutable id; as sent if there is no such message
 	Attachment string // id of an attachment as sent
 	Query      string // raw query

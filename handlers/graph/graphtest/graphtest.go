@@ -32,6 +32,8 @@ type App struct {
 	ClientID      string
 	Secret        string // a client secret; empty: none
 	SecretExpired bool
+	SecretFrom    time.Time // what Graph says of the secret's validity
+	SecretTo      time.Time
 	Certificates  []*x509.Certificate
 	Federations   []Federation
 }
@@ -49,12 +51,17 @@ type Identity struct {
 }
 
 // A Group is a distribution list, a security group (it has no Mail) or a Microsoft 365 group (Unified). Members are object
-// ids of users, Groups those of nested groups.
+// ids of users, Groups those of nested groups, Contacts and Devices those of members that are neither.
 type Group struct {
 	ID, Mail, DisplayName string
 	Members, Groups       []string
+	Contacts, Devices     []string
 	Unified               bool
+	Visibility            string // "Public", "Private", HiddenMembership; empty: none
 }
+
+// HiddenMembership is the visibility of a group whose members an app sees with Member.Read.Hidden alone.
+const HiddenMembership = "HiddenMembership"
 
 // A User is one directory object, and the mailbox behind it if there is one.
 type User struct {
@@ -62,9 +69,12 @@ type User struct {
 	UserPrincipalName string
 	Mail              string
 	DisplayName       string
-	UserType          string // "Member", "Guest", or "" as in accounts made before 2014
-	Enabled           bool   // accountEnabled
-	Licensed          bool   // has an Exchange Online plan
+	GivenName         string
+	Surname           string
+	UserType          string   // "Member", "Guest", or "" as in accounts made before 2014
+	Enabled           bool     // accountEnabled
+	Licensed          bool     // has an Exchange Online plan
+	Plans             []string // ids of further service plans
 	Aliases           []string
 	Purpose           string // mailboxSettings/userPurpose: user, shared, room …; empty is "user"
 	OnPremises        bool   // onPremisesSyncEnabled: the directory object comes from the customer's own directory

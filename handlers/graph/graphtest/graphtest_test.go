@@ -256,7 +256,13 @@ func TestRequestsAreAnsweredByGraphsRules(t *testing.T) {
 		{"negation with it", "/users?$filter=userType%20ne%20'Guest'&$count=true", "ConsistencyLevel: eventual", 200, "", ""},
 		{"parentheses in a filter", "/users?$filter=(id%20eq%20'x')", "", 400, "Request_UnsupportedQuery", "$filter"},
 		{"too many users", "/users?$top=1000", "", 400, "ErrorInvalidUrlQuery", "$top"},
-		{"members", "/groups/g-outer/transitiveMembers/microsoft.graph.user", "", 200, "", ""},
+		{"members", "/groups/g-outer/transitiveMembers", "", 200, "", ""},
+		{"members that are users", "/groups/g-outer/transitiveMembers/graph.user?$count=true", "ConsistencyLevel: eventual", 200, "", ""},
+		{"the cast without its header", "/groups/g-outer/transitiveMembers/graph.user?$count=true", "", 400, "Request_UnsupportedQuery", "advanced"},
+		{"the cast without a count", "/groups/g-outer/transitiveMembers/graph.user", "ConsistencyLevel: eventual", 400, "Request_UnsupportedQuery",
+			"advanced"},
+		{"too many members", "/groups/g-outer/transitiveMembers?$top=1000", "", 400, "ErrorInvalidUrlQuery", "$top"},
+		{"members of no group", "/groups/g-none/transitiveMembers", "", 404, "Request_ResourceNotFound", ""},
 		{"no such group", "/groups/g-none", "", 404, "Request_ResourceNotFound", ""},
 		{"purpose without its permission", "/users/id-ada/mailboxSettings/userPurpose", "", 403, "ErrorAccessDenied", ""},
 
@@ -527,14 +533,49 @@ func TestTopOnADeltaEndsTheRoundEarly(t *testing.T) {
 
 func TestMembersOfNestedGroupsComeOnce(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
+	b := newBench(t, func(world *graphtest.Tenant, _ *graphtest.Options) {
+		inner := world.Groups[0]
+		inner.Groups, inner.Contacts, inner.Devices = []string{"g-outer"}, []string{"contact"}, []string{"device"}
+	})
 	for path, want := range map[string][]string{
-		"/groups/g-outer/transitiveMembers":                      {"id-ada", "g-inner", "id-bob"},
-		"/groups/g-outer/transitiveMembers/microsoft.graph.user": {"id-ada", "id-bob"},
-		"/groups/g-outer/transitiveMembers?$top=1":               {"id-ada", "g-inner", "id-bob"},
+		"/groups/g-outer/transitiveMembers":                               {"id-ada", "g-inner", "id-bob", "contact", "device"},
+		"/groups/g-outer/transitiveMembers?$top=1":                        {"id-ada", "g-inner", "id-bob", "contact", "device"},
+		"/groups/g-outer/transitiveMembers/graph.user?$count=true":        {"id-ada", "id-bob"},
+		"/groups/g-outer/transitiveMembers/graph.user?$count=true&$top=1": {"id-ada", "id-bob"},
 	} {
-		if ids, _ := b.pages(t, path); !slices.Equal(ids, want) {
+		if ids, _ := b.pages(t, path, "ConsistencyLevel", "eventual"); !slices.Equal(ids, want) {
 			t.Errorf("%s: %q, want %q", path, ids, want)
+		}
+	}
+	b.broken(t, "")
+	first := b.get(t, "/groups/g-outer/transitiveMembers/graph.user?$count=true&$top=1", "ConsistencyLevel", "eventual").page(t)
+	if got := b.get(t, first.Next); got.status != 400 {
+		t.Errorf("a continuation without the header ConsistencyLevel: %d", got.status)
+	}
+}
+
+func TestAHiddenMembershipWantsAPermissionOfItsOwn(t *testing.T) {
+	t.Parallel()
+	for permission, want := range map[string][]string{"Mail.Read": {"id-ada", "g-inner"}, "Member.Read.Hidden": {"id-ada", "g-inner", "id-bob"}} {
+		b := newBench(t, func(world *graphtest.Tenant, o *graphtest.Options) {
+			world.Groups[0].Visibility = graphtest.HiddenMembership
+			o.Permissions = []string{"GroupMember.Read.All", "User.Read.All", permission}
+		})
+		if ids, _ := b.pages(t, "/groups/g-outer/transitiveMembers"); !slices.Equal(ids, want) {
+			t.Errorf("with %s: %q, want %q", permission, ids, want)
+		}
+	}
+}
+
+func TestMembersHaveNoNamesForAnAppThatMayNotReadUsers(t *testing.T) {
+	t.Parallel()
+	for permission, named := range map[string]bool{"Mail.Read": false, "User.Read.All": true} {
+		b := newBench(t, func(_ *graphtest.Tenant, o *graphtest.Options) {
+			o.Permissions = []string{"GroupMember.Read.All", permission}
+		})
+		got := string(b.get(t, "/groups/g-inner/transitiveMembers?$select=id,userPrincipalName").body)
+		if !strings.Contains(got, "id-bob") || strings.Contains(got, "bob@contoso.example") != named {
+			t.Errorf("with %s: %s", permission, got)
 		}
 	}
 }

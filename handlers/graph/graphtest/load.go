@@ -35,6 +35,9 @@ const maxHeader = 1 << 20
 // received (RFC 3339) and draft; without it a message was received when its first Received field says, or its Date, or
 // else when its file was last changed. Bodies are read when they are asked for, and served as they are in the file.
 //
+// groups.json directly in dir may list groups, each with displayName, mail, id, unified, visibility, members (ids or addresses of
+// users) and groups (ids or mail addresses of nested groups).
+//
 // Ids come from paths, so that they are the same at the next start. What cannot be read is left out and named in the
 // error; the tenant is nil only if dir itself cannot be used.
 func LoadTenant(dir string) (*Tenant, error) {
@@ -57,6 +60,7 @@ func LoadTenant(dir string) (*Tenant, error) {
 	if len(l.tenant.Users) == 0 {
 		return nil, fmt.Errorf("load tenant: the folder holds neither users' folders nor .eml files")
 	}
+	l.groups()
 	return l.tenant, errors.Join(l.faults...)
 }
 
@@ -125,6 +129,49 @@ func (l *loader) user(name, dir string) *User {
 	u.Mailbox = standardMailbox(u.ID)
 	l.tenant.Users = append(l.tenant.Users, u)
 	return u
+}
+
+// groupFile is one group of groups.json.
+type groupFile struct {
+	ID          string   `json:"id"`
+	Mail        string   `json:"mail"`
+	DisplayName string   `json:"displayName"`
+	Unified     bool     `json:"unified"`
+	Visibility  string   `json:"visibility"`
+	Members     []string `json:"members"`
+	Groups      []string `json:"groups"`
+}
+
+// groups adds the groups of groups.json. Whom it names must be there.
+func (l *loader) groups() {
+	const name = "groups.json"
+	ids := map[string]string{} // by id and address, lower case
+	given := readJSON[[]groupFile](l, name)
+	for _, g := range given {
+		if g.ID == "" {
+			g.ID = guid("group " + strings.ToLower(g.Mail+g.DisplayName))
+		}
+		one := &Group{ID: g.ID, Mail: g.Mail, DisplayName: g.DisplayName, Unified: g.Unified, Visibility: g.Visibility}
+		for _, key := range g.Members {
+			if u := l.tenant.User(key); u != nil {
+				one.Members = append(one.Members, u.ID)
+				continue
+			}
+			l.fault(name, errors.New("a member is no user of the tenant"))
+		}
+		l.tenant.Groups = append(l.tenant.Groups, one)
+		ids[strings.ToLower(g.ID)], ids[strings.ToLower(g.Mail)] = g.ID, g.ID
+	}
+	for i, g := range given {
+		for _, key := range g.Groups {
+			id, ok := ids[strings.ToLower(key)]
+			if !ok || key == "" {
+				l.fault(name, errors.New("a nested group is not in the file"))
+				continue
+			}
+			l.tenant.Groups[i].Groups = append(l.tenant.Groups[i].Groups, id)
+		}
+	}
 }
 
 func set[T any](to, from *T) {

@@ -332,3 +332,27 @@ func TestTheSamplesCustodiansAreUsersOrExplained(t *testing.T) {
 		t.Errorf("%d of %d excluded are listed; header %q", excluded, len(truth.Excluded), lines[0])
 	}
 }
+
+func TestGroupsAreReadFromAFile(t *testing.T) {
+	t.Parallel()
+	dir := write(t, map[string]string{
+		"ada@contoso.example/direct.eml": plain,
+		"bob@contoso.example/direct.eml": plain,
+		"groups.json": `[{"id":"g-outer","displayName":"Outer","members":["ADA@contoso.example"],"groups":["inner@contoso.example"]},` +
+			`{"mail":"inner@contoso.example","unified":true,"visibility":"HiddenMembership","members":["bob@contoso.example","nobody"],"groups":["none"]}]`,
+	})
+	world, err := graphtest.LoadTenant(dir)
+	if err == nil || !strings.Contains(err.Error(), "a member is no user") || !strings.Contains(err.Error(), "a nested group is not in the file") {
+		t.Errorf("faults: %v", err)
+	}
+	if world == nil || len(world.Groups) != 2 {
+		t.Fatal("the groups are missing")
+	}
+	outer, inner := world.Groups[0], world.Groups[1]
+	if !slices.Equal(outer.Members, []string{world.User("ada@contoso.example").ID}) || !slices.Equal(outer.Groups, []string{inner.ID}) {
+		t.Errorf("outer = %+v", outer)
+	}
+	if inner.ID == "" || !inner.Unified || inner.Visibility != graphtest.HiddenMembership || len(inner.Members) != 1 || len(inner.Groups) != 0 {
+		t.Errorf("inner = %+v", inner)
+	}
+}

@@ -18,6 +18,7 @@ type route struct {
 	group      string
 
 	calendarGroup string
+	application   string
 }
 
 // The templates that the stand-in serves.
@@ -51,6 +52,7 @@ const (
 	pathGroup            = "/groups/{id}"
 	pathMembers          = "/groups/{id}/transitiveMembers"
 	pathMemberUsers      = "/groups/{id}/transitiveMembers/microsoft.graph.user"
+	pathApplication      = "/applications(appId='{id}')"
 	pathBatch            = "/$batch"
 )
 
@@ -64,7 +66,7 @@ func served(template string) (method string, ok bool) {
 		pathAttachments, pathAttachment,
 		pathCalendars, pathCalendarEvents, pathCalendarView, pathCalendarGroups, pathGroupCalendars,
 		pathEvent, pathInstances, pathEventAttachments, pathEventAttachment,
-		pathGroups, pathGroup, pathMembers, pathMemberUsers:
+		pathGroups, pathGroup, pathMembers, pathMemberUsers, pathApplication:
 		return "GET", true
 	}
 	return "", false
@@ -108,6 +110,10 @@ func parseRoute(escaped string) (route, error) {
 
 // step gives the word that a segment adds to the template, and the place for the key that may follow it.
 func (r *route) step(segment string) (word string, key *string) {
+	if id, ok := applicationKey(segment); ok && r.template == "" {
+		r.application = id
+		return strings.TrimPrefix(pathApplication, "/"), nil
+	}
 	switch {
 	case r.template == "" && segment == "users":
 		return segment, &r.user

@@ -21,6 +21,7 @@ type Options struct {
 	Log           *slog.Logger     // nil: no log; templates, statuses and running numbers only
 	Anonymous     bool             // no token needed
 	Permissions   []string         // application permissions of every app; nil: DefaultPermissions
+	Scoped        []string         // granted by RBAC for Applications besides: they work, and no token names them
 	TokenLifetime time.Duration    // 0: an hour
 	Latency       time.Duration    // before every answer
 	Chaos         Chaos

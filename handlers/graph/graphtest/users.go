@@ -3,6 +3,7 @@ package graphtest
 import (
 	"encoding/base64"
 	"fmt"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -25,8 +26,8 @@ const exchangePlan = "efb87545-963c-4e0d-99df-69c6916d9eb0"
 func userRow(u *User, selected []string) map[string]any {
 	nickname, _, _ := strings.Cut(u.UserPrincipalName, "@")
 	all := map[string]any{
-		"id": u.ID, "businessPhones": []string{}, "displayName": u.DisplayName, "givenName": nil, "jobTitle": nil,
-		"mail": orNull(u.Mail), "mobilePhone": nil, "officeLocation": nil, "preferredLanguage": nil, "surname": nil,
+		"id": u.ID, "businessPhones": []string{}, "displayName": u.DisplayName, "givenName": orNull(u.GivenName), "jobTitle": nil,
+		"mail": orNull(u.Mail), "mobilePhone": nil, "officeLocation": nil, "preferredLanguage": nil, "surname": orNull(u.Surname),
 		"userPrincipalName": u.UserPrincipalName, "accountEnabled": u.Enabled, "userType": orNull(u.UserType),
 		"assignedLicenses": []any{}, "assignedPlans": []any{}, "proxyAddresses": proxyAddresses(u), "otherMails": []string{},
 		"mailNickname": nickname, "onPremisesSyncEnabled": nil, "onPremisesImmutableId": nil,
@@ -44,6 +45,9 @@ func userRow(u *User, selected []string) map[string]any {
 			"assignedDateTime": "2021-04-01T08:00:00Z", "capabilityStatus": "Enabled", "service": "exchange",
 			"servicePlanId": exchangePlan,
 		}}
+	}
+	if len(u.Plans) > 0 {
+		all["assignedPlans"] = append(all["assignedPlans"].([]any), planRows(u.Plans)...)
 	}
 	return project(all, selected, userDefaults)
 }
@@ -149,8 +153,9 @@ func (d directoryClause) matches(values map[string]any) bool {
 	return is == (d.op == "eq")
 }
 
-// directoryPage answers a list of directory objects, each with all its values.
-func (s *Server) directoryPage(c *call, kind string, all []map[string]any, defaults, known []string) *reply {
+// directoryPage answers a list of directory objects, each by a function that gives all its values: a large list is paged
+// without making all of it each time.
+func (s *Server) directoryPage(c *call, kind string, all []func() map[string]any, defaults, known []string) *reply {
 	options := []string{"$select", "$filter", "$top", "$count", "$orderby", "$skiptoken"}
 	var bad *reply
 	if c.options, bad = parseOptions(c.query, options); bad != nil {
@@ -174,7 +179,8 @@ func (s *Server) directoryPage(c *call, kind string, all []map[string]any, defau
 	skip = min(skip, len(rows))
 	n, next, more := c.fault.Page.next(strings.TrimPrefix(c.options["$skiptoken"], skipTokenPrefix), skip, count, len(rows))
 	list := make([]map[string]any, 0, n)
-	for _, values := range rows[skip : skip+n] {
+	for _, object := range rows[skip : skip+n] {
+		values := object()
 		row := project(values, selected, nil)
 		if t, ok := values["@odata.type"]; ok {
 			row["@odata.type"] = t
@@ -197,7 +203,7 @@ func (c *call) eventual() bool {
 
 // filterDirectory applies $filter and $orderby. What counts as an advanced query needs both $count=true and the header
 // ConsistencyLevel (page "Advanced query capabilities on Microsoft Entra ID objects").
-func (c *call) filterDirectory(all []map[string]any) ([]map[string]any, *reply) {
+func (c *call) filterDirectory(all []func() map[string]any) ([]func() map[string]any, *reply) {
 	text, filtered := c.options["$filter"]
 	orderby, ordered := c.options["$orderby"]
 	var alternatives [][]directoryClause
@@ -214,8 +220,12 @@ func (c *call) filterDirectory(all []map[string]any) ([]map[string]any, *reply) 
 		return nil, refuse(400, "Request_UnsupportedQuery", "Unsupported Query.").
 			breaks("advanced query without ConsistencyLevel and $count")
 	}
-	rows := slices.DeleteFunc(slices.Clone(all), func(values map[string]any) bool {
-		return filtered && !slices.ContainsFunc(alternatives, func(and []directoryClause) bool {
+	rows := slices.DeleteFunc(slices.Clone(all), func(object func() map[string]any) bool {
+		if !filtered {
+			return false
+		}
+		values := object()
+		return !slices.ContainsFunc(alternatives, func(and []directoryClause) bool {
 			return !slices.ContainsFunc(and, func(d directoryClause) bool { return !d.matches(values) })
 		})
 	})
@@ -224,8 +234,8 @@ func (c *call) filterDirectory(all []map[string]any) ([]map[string]any, *reply) 
 			return nil, refuse(400, "Request_UnsupportedQuery", "Sorting is not supported for this property.").
 				breaks("$orderby: only displayName and userPrincipalName")
 		}
-		slices.SortStableFunc(rows, func(a, b map[string]any) int {
-			return strings.Compare(fmt.Sprint(a[orderby]), fmt.Sprint(b[orderby]))
+		slices.SortStableFunc(rows, func(a, b func() map[string]any) int {
+			return strings.Compare(fmt.Sprint(a()[orderby]), fmt.Sprint(b()[orderby]))
 		})
 	}
 	return rows, nil
@@ -235,15 +245,15 @@ func (s *Server) listUsers(c *call) *reply {
 	if !s.permitted("User.Read.All") {
 		return insufficient()
 	}
-	var all []map[string]any
+	var all []func() map[string]any
 	for _, u := range s.owner.Users {
-		all = append(all, userRow(u, userProperties()))
+		all = append(all, func() map[string]any { return userRow(u, userProperties()) })
 	}
 	return s.directoryPage(c, "users", all, userDefaults, userProperties())
 }
 
 var groupProperties = []string{
-	"id", "displayName", "mail", "mailEnabled", "securityEnabled", "groupTypes", "proxyAddresses", "description",
+	"id", "displayName", "mail", "mailEnabled", "securityEnabled", "groupTypes", "proxyAddresses", "description", "visibility",
 }
 
 func groupRow(g *Group) map[string]any {
@@ -258,6 +268,7 @@ func groupRow(g *Group) map[string]any {
 	return map[string]any{
 		"id": g.ID, "displayName": g.DisplayName, "mail": orNull(g.Mail), "mailEnabled": g.Mail != "",
 		"securityEnabled": g.Mail == "", "groupTypes": types, "proxyAddresses": proxies, "description": nil,
+		"visibility": orNull(g.Visibility),
 	}
 }
 
@@ -269,9 +280,9 @@ func (s *Server) listGroups(c *call) *reply {
 	if !s.mayReadGroups() {
 		return insufficient()
 	}
-	var all []map[string]any
+	var all []func() map[string]any
 	for _, g := range s.owner.Groups {
-		all = append(all, groupRow(g))
+		all = append(all, func() map[string]any { return groupRow(g) })
 	}
 	return s.directoryPage(c, "groups", all, groupProperties, groupProperties)
 }
@@ -304,8 +315,8 @@ func (s *Server) getGroup(c *call) *reply {
 	return jsonReply(project(groupRow(g), selected, groupProperties))
 }
 
-// listMembers answers a group's members with those of its nested groups, each once; groups themselves are listed too
-// unless only users are asked for.
+// listMembers answers a group's members with those of its nested groups, each once. The cast to users is an advanced query
+// ("Advanced query capabilities on Microsoft Entra ID objects"), and a continuation of it one as well.
 func (s *Server) listMembers(c *call) *reply {
 	if !s.mayReadGroups() {
 		return insufficient()
@@ -314,34 +325,80 @@ func (s *Server) listMembers(c *call) *reply {
 	if top == nil {
 		return noSuchResource()
 	}
-	var all []map[string]any
-	seen := map[string]bool{top.ID: true}
-	var collect func(g *Group)
-	collect = func(g *Group) {
-		for _, id := range g.Members {
-			if u := s.index.ofDirectory(id); u != nil && !seen[u.ID] {
-				seen[u.ID] = true
-				row := userRow(u.User, userProperties())
-				row["@odata.type"] = "#microsoft.graph.user"
-				all = append(all, row)
-			}
-		}
-		for _, id := range g.Groups {
-			nested := s.findGroup(id)
-			if nested == nil || seen[nested.ID] {
-				continue
-			}
-			seen[nested.ID] = true
-			if c.route.template == pathMembers {
-				row := groupRow(nested)
-				row["@odata.type"] = "#microsoft.graph.group"
-				all = append(all, row)
-			}
-			collect(nested)
+	s.checkContinuation(c)
+	cast := c.route.template == pathMemberUsers
+	if query, err := url.ParseQuery(c.query); cast && (err != nil || !c.eventual() || query.Get("$count") != "true") {
+		return refuse(400, "Request_UnsupportedQuery", "Unsupported Query.").
+			breaks("advanced query without ConsistencyLevel and $count")
+	}
+	m := members{server: s, cast: cast, seen: map[string]bool{}}
+	m.collect(top)
+	return s.directoryPage(c, "directoryObjects", m.all, userDefaults, userProperties())
+}
+
+// members are gathered from a group and those nested in it. The cast leaves out all but users.
+type members struct {
+	server *Server
+	cast   bool
+	seen   map[string]bool
+	all    []func() map[string]any
+}
+
+// collect adds a group's members. Microsoft says only that a hidden membership wants a permission of its own, not what a client
+// without it gets: here it is an empty list, which is the harder reading.
+func (m *members) collect(g *Group) {
+	m.seen[g.ID] = true
+	if g.Visibility == HiddenMembership && !m.server.permitted("Member.Read.Hidden") {
+		return
+	}
+	for _, id := range g.Members {
+		if u := m.server.index.ofDirectory(id); u != nil && !m.seen[u.ID] {
+			m.seen[u.ID] = true
+			m.all = append(m.all, func() map[string]any { return m.server.memberRow(u.User) })
 		}
 	}
-	collect(top)
-	return s.directoryPage(c, "directoryObjects", all, userDefaults, userProperties())
+	for i, id := range slices.Concat(g.Contacts, g.Devices) {
+		kind := "#microsoft.graph.orgContact"
+		if i >= len(g.Contacts) {
+			kind = "#microsoft.graph.device"
+		}
+		m.add(id, func() map[string]any { return map[string]any{"@odata.type": kind, "id": id} })
+	}
+	for _, id := range g.Groups {
+		nested := m.server.findGroup(id)
+		if nested == nil || m.seen[nested.ID] {
+			continue
+		}
+		m.add(nested.ID, func() map[string]any {
+			row := groupRow(nested)
+			row["@odata.type"] = "#microsoft.graph.group"
+			return row
+		})
+		m.collect(nested)
+	}
+}
+
+// add adds a member that is no user.
+func (m *members) add(id string, row func() map[string]any) {
+	if !m.cast && !m.seen[id] {
+		m.all = append(m.all, row)
+	}
+	m.seen[id] = true
+}
+
+// memberRow is a user as a member. To an app that may not read users only the id is given ("Limited information returned for
+// inaccessible member objects").
+func (s *Server) memberRow(u *User) map[string]any {
+	row := userRow(u, userProperties())
+	if !s.permitted("User.Read.All") {
+		for name := range row {
+			if name != "id" {
+				row[name] = nil
+			}
+		}
+	}
+	row["@odata.type"] = "#microsoft.graph.user"
+	return row
 }
 
 // getSettings answers for a mailbox's purpose; the permission for it is one of its own.

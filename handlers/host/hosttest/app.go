@@ -21,6 +21,8 @@ type app struct {
 	initTimeout     time.Duration
 	functionTimeout time.Duration // 0: none
 	queues          queueOptions
+	forwards        bool        // host.json's customHandler.enableForwardingHttpRequest
+	routePrefix     string      // host.json's extensions.http.routePrefix
 	functions       []*function // by name
 }
 
@@ -38,7 +40,8 @@ func (q queueOptions) concurrency() int { return q.batchSize + q.newBatchThresho
 type function struct {
 	name     string
 	trigger  binding
-	outputs  []binding
+	outputs  []binding     // queues
+	answers  bool          // it has an http output
 	schedule schedule      // of a timer
 	turn     chan struct{} // of a timer: holds one token, since a timer never overlaps with itself
 }
@@ -51,6 +54,8 @@ type binding struct {
 	Schedule              string
 	RunOnStartup          bool
 	UseMonitor            *bool
+	Route, AuthLevel      string
+	Methods               []string
 }
 
 // storageConnection is the setting that holds the host's own storage, and a queue binding's unless it names another.
@@ -84,6 +89,9 @@ func loadApp(root string, settings map[string]string) (*app, error) {
 		if err != nil {
 			return nil, fmt.Errorf("load function %s: %w", folder.Name(), err)
 		}
+		if f.trigger.Type == httpTrigger && !a.forwards {
+			return nil, fmt.Errorf("load function %s: an HTTP trigger is imitated with customHandler.enableForwardingHttpRequest alone", folder.Name())
+		}
 		a.functions = append(a.functions, f)
 	}
 	if len(a.functions) == 0 {
@@ -105,9 +113,13 @@ func (a *app) loadHost() error {
 				DefaultExecutablePath string
 				Arguments             []string
 			}
-			InitializationTimeout string
+			InitializationTimeout       string
+			EnableForwardingHTTPRequest bool `json:"enableForwardingHttpRequest"`
 		}
-		Extensions struct{ Queues json.RawMessage }
+		Extensions struct {
+			Queues json.RawMessage
+			HTTP   struct{ RoutePrefix *string } `json:"http"`
+		}
 	}
 	if err := json.Unmarshal(data, &file); err != nil {
 		return err
@@ -127,6 +139,10 @@ func (a *app) loadHost() error {
 		if a.functionTimeout, err = orDefault(file.FunctionTimeout, 30*time.Minute); err != nil {
 			return fmt.Errorf("functionTimeout: %w", err)
 		}
+	}
+	a.forwards, a.routePrefix = file.CustomHandler.EnableForwardingHTTPRequest, "api"
+	if p := file.Extensions.HTTP.RoutePrefix; p != nil {
+		a.routePrefix = strings.Trim(*p, "/")
 	}
 	a.queues, err = loadQueues(file.Extensions.Queues)
 	return err
@@ -206,7 +222,7 @@ func (f *function) load(data []byte, settings map[string]string) error {
 	if f.trigger.Type == "" {
 		return errors.New("function.json has no trigger")
 	}
-	return nil
+	return f.checkHTTP()
 }
 
 func (f *function) bind(b binding, settings map[string]string) (err error) {
@@ -231,7 +247,14 @@ func (f *function) bind(b binding, settings map[string]string) (err error) {
 		}
 		f.outputs = append(f.outputs, b)
 		return nil
+	case "http out":
+		f.answers = true
+		return nil
 	case "queuetrigger in":
+	case "httptrigger in":
+		if err := checkRoute(b); err != nil {
+			return err
+		}
 	case "timertrigger in":
 		if f.schedule, err = timerSchedule(b.Schedule, settings); err != nil {
 			return err

@@ -11,13 +11,16 @@
 //	one, ok, err := h.Next(ctx, "collect")
 //	h.Kill()                          // SIGKILL; the next invocation starts the handler again
 //
-// or lets Run do what a host does: timers by their schedules, queues as messages come. The error of these methods is the
+// or lets Run do what a host does: timers by their schedules, queues as messages come. As an http.Handler the Host is the
+// address at which clients reach the function with an HTTP trigger. The error of these methods is the
 // host's own (no storage, ErrStopped); whether the invocation succeeded is in its Result.
 //
 // What is enforced, because the real host does it:
 //
 //   - An answer must be 2xx, application/json or text/json, and hold a JSON object. An empty or null one is reported as
-//     the hang it would be, a name that is no output binding as the loss it would be. A redirect is followed.
+//     the hang it would be, a name that is no output binding as the loss it would be. A redirect is followed, unless host.json has HTTP requests forwarded.
+//   - A request of a client is forwarded to the function whose route and methods it meets, with the client's headers, Host
+//     among them, only the first of several values, queries joined and written anew, and the host's own headers behind.
 //   - A message is encoded twice, its top-level properties lie over the metadata, and outputs are guessed at: what looks
 //     like base64 is decoded, what looks like an array is fanned out. Messages over 64 KiB on the wire fail.
 //   - A message is leased, and the lease renewed while the function runs. After success its outputs are enqueued in order
@@ -27,7 +30,7 @@
 //     which is the host's own end: nothing tells a handler to stop. A handler that exits with 0 is never started
 //     again, one that exits with 200 is; any other end is a fault, and the third within half an hour stops the host.
 //
-// Not imitated: HTTP triggers, retry policies, several instances, dynamic concurrency, time zones. The status of a timer
+// Not imitated: keys of functions, HTTP triggers that are not forwarded, retry policies, several instances, dynamic concurrency, time zones. The status of a timer
 // is kept in memory, as long as the Host.
 package hosttest
 

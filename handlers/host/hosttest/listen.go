@@ -11,6 +11,7 @@ import (
 const (
 	queueTrigger = "queueTrigger"
 	timerTrigger = "timerTrigger"
+	httpTrigger  = "httpTrigger"
 )
 
 // minPolling is the pause after a poll that found nothing; it doubles up to host.json's maxPollingInterval. (The host's

@@ -96,6 +96,9 @@ func (h *Host) start() (*process, error) {
 		done:   make(chan struct{}),
 		output: make(chan struct{}),
 	}
+	if h.app.forwards { // then the host's client follows no redirect, whatever the trigger
+		p.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	}
 	p.cmd.Dir = h.app.root
 	p.cmd.Env = h.environment(port)
 	p.cmd.SysProcAttr = childAttributes()

@@ -100,6 +100,7 @@ func runPuppet() {
 // echo is what the puppet reports of a request.
 type echo struct {
 	Method, Path, Body string
+	Host, URI          string
 	Header             http.Header
 	ContentLength      int64
 	TransferEncoding   []string
@@ -150,7 +151,9 @@ func (p *puppet) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "spill":
 		p.spill(o.N)
 	case "echo":
-		fmt.Println("echo " + hostText(echo{r.Method, r.URL.Path, string(body), r.Header, r.ContentLength, r.TransferEncoding}))
+		fmt.Println("echo " + hostText(echo{
+			r.Method, r.URL.Path, string(body), r.Host, r.URL.RequestURI(), r.Header, r.ContentLength, r.TransferEncoding,
+		}))
 	case "environment":
 		fmt.Println("environment " + hostText(os.Environ()))
 	}
@@ -219,6 +222,9 @@ func orderOf(body []byte) order {
 		panic(err)
 	}
 	text := os.Getenv("ORDER")
+	if envelope.Data == nil { // a forwarded request, whose body is what its client has sent
+		text = string(body)
+	}
 	if raw, ok := envelope.Data["message"]; ok {
 		for range 2 {
 			if err := json.Unmarshal(raw, &text); err != nil {

@@ -18,11 +18,12 @@ const patience = time.Minute
 
 // world is a staged app and what to change in it.
 type world struct {
-	role    string
-	queues  string // host.json's extensions.queues
-	timeout string // functionTimeout
-	init    string // initializationTimeout
-	options Options
+	role     string
+	queues   string // host.json's extensions.queues
+	timeout  string // functionTimeout
+	init     string // initializationTimeout
+	forwards bool   // enableForwardingHttpRequest
+	options  Options
 	// functions by their names; nil: work, triggered by the queue work and with the output binding out; after, triggered by
 	// the poison queue; tick, a timer that never comes by itself.
 	functions map[string]string
@@ -80,8 +81,9 @@ func (w world) hostJSON() string {
 	file := map[string]any{
 		"version": "2.0",
 		"customHandler": map[string]any{
-			"description":           map[string]any{"defaultExecutablePath": "handler"},
-			"initializationTimeout": w.init,
+			"description":                 map[string]any{"defaultExecutablePath": "handler"},
+			"initializationTimeout":       w.init,
+			"enableForwardingHttpRequest": w.forwards,
 		},
 		"functionTimeout": w.timeout,
 	}

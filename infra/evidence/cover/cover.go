@@ -80,14 +80,14 @@ func ofUnnamed(m *pack.Manifest, seals []*pack.Seal) (state, bool) {
 	switch {
 	case slices.Contains(seals, nil):
 		return state{unread, "not known: a seal cannot be read"}, true
+	case m.Reason != capture.ReasonWindow:
+		return state{}, false // it was made of those whom it names
 	case m.Status == capture.Abandoned:
 		return state{givenUp, "in no seal of a batch that was abandoned"}, true
 	case slices.ContainsFunc(m.Coverage, short):
 		return state{missed, "in no seal of a batch whose seals do not name everybody"}, true
-	case m.Reason == "window":
-		return state{planned, "not monitored: in no seal of the batch"}, true
 	}
-	return state{}, false // it was made of those whom it names
+	return state{planned, "not monitored: in no seal of the batch"}, true
 }
 
 // everybody is the scope by which a manifest says that its seals do not name all custodians.

@@ -94,7 +94,7 @@ func place(batches map[string]*batch, name string) bool {
 		return false
 	}
 	part, err := pack.ParseName(name)
-	isPart := err == nil && slices.Contains([]string{part.Zip(), part.Items(), part.Exceptions(), part.Seal()}, name)
+	isPart := err == nil && slices.Contains([]string{part.Zip(), part.Items(), part.Exceptions(), part.Deletions(), part.Seal()}, name)
 	if !isPart && file != pack.ManifestFile && file != pack.ManifestSumFile {
 		return false
 	}

@@ -219,6 +219,14 @@ func (c *check) balance(b *batch, seals []*pack.Seal) {
 	}
 	c.totals(b, sum)
 	c.status(b, open)
+	for _, s := range seals { // a person may have closed others
+		for _, closed := range s.Closed {
+			if !slices.Contains(b.manifest.Closed, closed) {
+				c.found.add(b.file(), "it does not tell of an exception that its seals close")
+				return
+			}
+		}
+	}
 }
 
 func (c *check) totals(b *batch, sum pack.Totals) {
@@ -243,9 +251,13 @@ func (c *check) totals(b *batch, sum pack.Totals) {
 	}
 }
 
-// status holds a manifest's status against the custodians that are neither collected nor excluded, and the exceptions.
+// status holds a manifest's status against the custodians that are neither collected nor excluded, unless they were split off,
+// and the exceptions.
 func (c *check) status(b *batch, open int) {
 	m := b.manifest
+	if m.SplitInto != "" {
+		open = 0
+	}
 	wrong := false
 	switch m.Status {
 	case capture.Completed:

@@ -65,7 +65,7 @@ func (p *part) verify(ctx context.Context, want string) *pack.Seal {
 
 // unsealed says something of all the part's files but the seal.
 func (p *part) unsealed(what string) {
-	for _, file := range []string{p.name.Zip(), p.name.Items(), p.name.Exceptions()} {
+	for _, file := range []string{p.name.Zip(), p.name.Items(), p.name.Exceptions(), p.name.Deletions()} {
 		if p.has(file) {
 			p.found.add(file, "%s", what)
 		}
@@ -86,6 +86,9 @@ func (p *part) sealed(ctx context.Context) {
 	exceptions := p.present(p.name.Exceptions(), s.ExceptionsSHA256 != "")
 	if exceptions {
 		exceptions = p.exceptions(ctx)
+	}
+	if p.present(p.name.Deletions(), s.DeletionsSHA256 != "") {
+		p.deletions(ctx)
 	}
 	if p.present(p.name.Zip(), s.Package != nil) {
 		p.unzip(ctx)
@@ -127,6 +130,32 @@ func (p *part) exceptions(ctx context.Context) bool {
 		p.batch.cover.Excepted(p.batch.id, row.Item.Key())
 	}
 	return true
+}
+
+// deletions reads what was seen deleted, and holds the seal's counts against it.
+func (p *part) deletions(ctx context.Context) {
+	file := p.name.Deletions()
+	data, ok := p.whole(ctx, file)
+	if !ok {
+		return
+	}
+	if pack.Sum(data) != p.seal.DeletionsSHA256 {
+		p.found.add(file, "its SHA-256 is not the one that its seal names")
+	}
+	rows, err := pack.DecodeDeletions(data)
+	if err != nil {
+		p.found.add(file, "%v", err)
+		return
+	}
+	seen := map[string]int{}
+	for _, row := range rows {
+		seen[row.Custodian]++
+	}
+	for _, k := range p.seal.Custodians {
+		if seen[k.ID] != k.Deleted {
+			p.found.add(p.name.Seal(), "custodian %s: %d deleted, and the deletions hold %d", word(k.ID), k.Deleted, seen[k.ID])
+		}
+	}
 }
 
 // A share is what items and exceptions hold of a custodian.
