@@ -56,17 +56,23 @@ func TestRowsAreReadInSlices(t *testing.T) {
 	}
 	put(t, l, "gap:p1:none:x", Gap{Person: "p1"})
 
-	got := walk(t, func(after string, top int) (Slice[Person], error) { return l.PeopleSlice(t.Context(), source, after, top) })
+	got := walk(t, func(after string, top int) (Slice[Person], error) {
+		return l.PeopleSlice(t.Context(), source, after, top)
+	})
 	if !slices.Equal(got, people) {
 		t.Errorf("people %v, want %v", got, people)
 	}
 	for status, want := range map[string][]string{"": batches, "Completed": batches[2:], "Abandoned": nil} {
-		got := walk(t, func(after string, top int) (Slice[Batch], error) { return l.BatchesSlice(t.Context(), source, status, after, top) })
+		got := walk(t, func(after string, top int) (Slice[Batch], error) {
+			return l.BatchesSlice(t.Context(), source, status, after, top)
+		})
 		if !slices.Equal(got, want) {
 			t.Errorf("batches of status %q: %v, want %v", status, got, want)
 		}
 	}
-	open := walk(t, func(after string, top int) (Slice[Exception], error) { return l.ExceptionsSlice(t.Context(), source, after, top) })
+	open := walk(t, func(after string, top int) (Slice[Exception], error) {
+		return l.ExceptionsSlice(t.Context(), source, after, top)
+	})
 	if len(open) != 2 || slices.Contains(open, "c1:"+capture.ItemKey("b")) {
 		t.Errorf("exceptions %v, want those of a and c", open)
 	}
