@@ -130,6 +130,9 @@ func (c *Chain) publish(ctx context.Context, s settings.Source, b ledger.Row[led
 	// comes before the batch is done with, so that a run that dies in between makes it come twice, and not never.
 	c.Log.InfoContext(ctx, "batch sealed", "source", s.Name, "batch", b.Value.ID, "status", string(b.Value.Status),
 		"sequence", b.Value.Sequence, "manifestSha256", b.Value.ManifestSHA256, "documents", b.Value.Documents)
+	if err := c.told(ctx, s, b.Value.ID, data); err != nil {
+		return err
+	}
 	if b, err = c.settle(ctx, s, b); err != nil {
 		return err
 	}
@@ -159,6 +162,9 @@ func (c *Chain) manifest(ctx context.Context, s settings.Source, b ledger.Batch,
 	}
 	open, err := c.unplanned(ctx, s, b)
 	if err != nil {
+		return m, nil, err
+	}
+	if m.Closed, err = c.byHand(ctx, s); err != nil {
 		return m, nil, err
 	}
 	custodians := total(&m, seals)

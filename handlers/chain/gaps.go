@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -187,4 +188,40 @@ func (c *Chain) unplanned(ctx context.Context, s settings.Source, b ledger.Batch
 		}
 	}
 	return all, nil
+}
+
+// byHand names the exceptions that a person closed since a manifest was made last.
+func (c *Chain) byHand(ctx context.Context, s settings.Source) ([]pack.Closed, error) {
+	all, err := c.Ledger.ClosedByHand(ctx, s.Name)
+	var closed []pack.Closed
+	for _, e := range all {
+		closed = append(closed, endOf(e)...)
+	}
+	return closed, err
+}
+
+// endOf is how manifests tell of a closed exception.
+func endOf(e ledger.Exception) []pack.Closed {
+	var all []pack.Closed
+	for _, batch := range e.Batches() {
+		all = append(all, pack.Closed{Batch: batch, Item: e.Item.V.Key(), How: e.Closed})
+	}
+	return all
+}
+
+// told notes of the exceptions that a person closed that the batch's manifest tells of them. One that was closed since it was made is
+// told of by the next.
+func (c *Chain) told(ctx context.Context, s settings.Source, batch string, manifest []byte) error {
+	all, err := c.Ledger.ClosedByHand(ctx, s.Name)
+	if err != nil || len(all) == 0 {
+		return err
+	}
+	m, err := pack.ParseManifest(manifest)
+	if err != nil {
+		return err
+	}
+	all = slices.DeleteFunc(all, func(e ledger.Exception) bool {
+		return slices.ContainsFunc(endOf(e), func(x pack.Closed) bool { return !slices.Contains(m.Closed, x) })
+	})
+	return c.Ledger.Told(ctx, s.Name, batch, all)
 }

@@ -187,3 +187,21 @@ func TestASupplementClosesTheGapsThatItCarries(t *testing.T) {
 		}
 	}
 }
+
+func TestWhatAPersonClosesStandsInTheNextManifestOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	x := capture.Exception{Custodian: "c1", Item: capture.Item{GraphID: "AAkA1"}, Batch: "20260201000000UTC-20260202000000UTC", Stage: "fetch", Code: "x", Attempts: 1, FirstSeen: now, LastSeen: now}
+	must(t, w.ledger.PutExceptions(t.Context(), source.Name, 0, []capture.Exception{x}, func(capture.Exception) bool { return true }))
+	must(t, w.ledger.CloseExceptions(t.Context(), source.Name, []ledger.Closing{{Custodian: "c1", Item: x.Item.Key(), How: "seen on paper", At: now}}))
+	c, _ := w.chain()
+	first := w.batch(2, 0)
+	want := []pack.Closed{{Batch: x.Batch, Item: x.Item.Key(), How: "seen on paper"}}
+	if m := w.finish(c, first); !slices.Equal(m.Closed, want) {
+		t.Errorf("closed %+v, want %+v", m.Closed, want)
+	}
+	second := w.batch(3, 0)
+	if m := w.finish(c, second); len(m.Closed) != 0 {
+		t.Errorf("the next manifest closes %+v", m.Closed)
+	}
+}

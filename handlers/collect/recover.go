@@ -116,7 +116,7 @@ func (r *run) closing(e *ledger.Exception, how string) {
 	part.closings = append(part.closings, ledger.Closing{
 		Custodian: e.Custodian, Item: item, How: how, In: r.batch.ID, At: r.Now().UTC().Truncate(time.Second),
 	})
-	for _, batch := range append([]string{e.Batch}, e.Also.V...) {
+	for _, batch := range e.Batches() {
 		part.closed = append(part.closed, pack.Closed{Batch: batch, Item: item, How: how})
 	}
 	e.Closed = how

@@ -74,7 +74,10 @@ func (s *Store) accept(ctx context.Context) (InForce, error) {
 		return InForce{}, fmt.Errorf("read sources file: %w", err)
 	}
 	sum := hash(data)
-	sources, err := settings.ParseSources(data, s.Lookup)
+	sources, err := s.Check(ctx, data)
+	if faults := (settings.Faults)(nil); err != nil && !errors.As(err, &faults) {
+		return InForce{}, err
+	}
 	if err != nil {
 		if err := s.reject(ctx, row, sum, err); err != nil {
 			return InForce{}, err
@@ -91,6 +94,52 @@ func (s *Store) accept(ctx context.Context) (InForce, error) {
 		return InForce{}, err
 	}
 	return InForce{SHA256: sum, Sources: sources}, nil
+}
+
+// Check reads a sources file and says whether it may come into force. The error is of type [settings.Faults] where it may not; any
+// other says that it could not be found out.
+//
+// Beside what [settings.ParseSources] wants, it must follow what is in force: a source that has begun keeps its container, in which
+// its chain of manifests lies, and one that has unfinished batches stays until they are finished.
+func (s *Store) Check(ctx context.Context, data []byte) ([]settings.Source, error) {
+	sources, err := settings.ParseSources(data, s.Lookup)
+	if err != nil {
+		return nil, err
+	}
+	var faults settings.Faults
+	named := map[string]bool{}
+	for i, one := range sources {
+		named[one.Name] = true
+		row, err := s.Ledger.Source(ctx, one.Name)
+		if err != nil {
+			return nil, err
+		}
+		if was := row.Value.Container; was != "" && was != one.Container {
+			faults = append(faults, settings.Fault{Path: fmt.Sprintf("sources[%d].container", i), Problem: fmt.Sprintf(
+				"source %s has begun in the container %s, where its chain of manifests lies: keep it, or collect under another name", one.Name, was)})
+		}
+	}
+	force, err := s.Current(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, old := range force.Sources {
+		if named[old.Name] {
+			continue
+		}
+		open, err := s.Ledger.OpenBatches(ctx, old.Name)
+		if err != nil {
+			return nil, err
+		}
+		if len(open) > 0 {
+			faults = append(faults, settings.Fault{Path: "sources", Problem: fmt.Sprintf(
+				"source %s is missing, and has %d unfinished batches: leave it in with \"enabled\": false until they are finished", old.Name, len(open))})
+		}
+	}
+	if faults != nil {
+		return nil, faults
+	}
+	return sources, nil
 }
 
 // Current is the settings in force, as the last Accept left them.

@@ -3,6 +3,7 @@ package config
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
 	"reflect"
 	"strings"
@@ -410,5 +411,42 @@ func TestSettingsInForceThatCannotBeReadAreAnError(t *testing.T) {
 	}
 	if _, ok := (InForce{}).Source(""); ok {
 		t.Error("no settings have a source")
+	}
+}
+
+func TestASourceThatHasBegunKeepsItsContainerAndStaysUntilItIsFinished(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	good := file(t, nil, nil)
+	w.put(good)
+	before := w.accept()
+	row, err := w.ledger.Source(t.Context(), "s0")
+	must(t, err)
+	row.Value.Container = "evidence"
+	at := w.now.Truncate(time.Second)
+	b := ledger.Batch{ID: "20260302000000UTC-20260303000000UTC", Start: at, End: at.Add(time.Hour), N: 1}
+	must(t, w.ledger.CreateBatch(t.Context(), "s0", row, b))
+	for name, tt := range map[string]struct {
+		text string
+		path string
+	}{
+		"another container": {file(t, map[string]any{"container": "other"}, nil), "sources[0].container"},
+		"gone":              {strings.Replace(good, `"s0"`, `"t0"`, 1), "sources"},
+	} {
+		w.put(tt.text)
+		if got := w.accept(); !reflect.DeepEqual(got, before) {
+			t.Errorf("%s: in force %+v", name, got)
+		}
+		rejected := w.events()["config rejected"]
+		if len(rejected) != 1 || rejected[0]["path"] != tt.path || !strings.Contains(fmt.Sprint(rejected[0]["problem"]), "source s0 ") {
+			t.Errorf("%s: logged %v", name, rejected)
+		}
+	}
+	open, err := w.ledger.Batch(t.Context(), "s0", b.ID)
+	must(t, err)
+	must(t, w.ledger.Publish(t.Context(), "s0", open))
+	w.put(strings.Replace(good, `"s0"`, `"t0"`, 1))
+	if got := w.accept(); got.Sources[0].Name != "t0" {
+		t.Errorf("in force once it is finished: %+v", got)
 	}
 }

@@ -71,11 +71,12 @@ func (c *Console) listName(q *request) (string, error) {
 
 // putSourcesFile: PUT /config.
 func (c *Console) putSourcesFile(q *request) (reply, error) {
-	sources, err := settings.ParseSources(q.body, c.Config.Lookup)
-	if err != nil {
-		found := settings.Faults{{Problem: "the file cannot be read"}}
-		errors.As(err, &found)
+	sources, err := c.Config.Check(q.ctx, q.body)
+	if found := (settings.Faults)(nil); errors.As(err, &found) {
 		return reply{}, refused(found)
+	}
+	if err != nil {
+		return reply{}, err
 	}
 	names := []string{}
 	for _, s := range sources {

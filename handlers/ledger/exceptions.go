@@ -27,7 +27,7 @@ type Exception struct {
 	Due       time.Time `json:",omitzero"` // when it is to be fetched again; zero: not by itself
 	Alarmed   bool      // it was said that Exchange will soon delete the item
 	Closed    string    // how; empty: it is open
-	ClosedIn  string    `json:",omitempty"` // the batch whose manifest tells of it
+	ClosedIn  string    // the batch whose manifest tells of it
 }
 
 // How an exception was closed, beside by a person: the item was captured, was gone when it was fetched again, or what could
@@ -44,6 +44,9 @@ func (e Exception) value() capture.Exception {
 		Attempts: e.Attempts, FirstSeen: e.FirstSeen, LastSeen: e.LastSeen,
 	}
 }
+
+// Batches are those whose exceptions have the item.
+func (e Exception) Batches() []string { return append([]string{e.Batch}, e.Also.V...) }
 
 func exceptionKey(custodian, item string) string {
 	return fmt.Sprintf("exception:%s:%s", custodian, item)
@@ -147,6 +150,33 @@ func (l *Ledger) Endangered(ctx context.Context, source string, by time.Time, ke
 		}
 	}
 	return all, nil
+}
+
+// ClosedByHand lists the exceptions that a person closed and that no manifest has told of yet.
+func (l *Ledger) ClosedByHand(ctx context.Context, source string) ([]Exception, error) {
+	rows, err := l.exceptions(ctx, source, "Closed gt '' and ClosedIn eq ''")
+	var all []Exception
+	for _, r := range rows {
+		all = append(all, r.Value)
+	}
+	return all, err
+}
+
+// Told notes that a batch's manifest tells how exceptions were closed.
+func (l *Ledger) Told(ctx context.Context, source, batch string, closed []Exception) error {
+	for _, x := range closed {
+		err := update(ctx, l, source, exceptionKey(x.Custodian, x.Item.V.Key()), func(e *Exception) bool {
+			change := e.Closed == x.Closed && e.ClosedIn == ""
+			if change {
+				e.ClosedIn = batch
+			}
+			return change
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // DueExceptions lists the open exceptions that are due to be fetched again.

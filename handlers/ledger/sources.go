@@ -7,8 +7,9 @@ import (
 
 // Source is the row of a source. It exists from the first tick of either timer that finds the source enabled.
 type Source struct {
-	Begin       time.Time `json:",omitzero"` // from where on the state has moved: nothing before it is owed
-	State       time.Time `json:",omitzero"` // ingestion state: everything before it stands in batches
+	Begin       time.Time `json:",omitzero"`  // from where on the state has moved: nothing before it is owed
+	State       time.Time `json:",omitzero"`  // ingestion state: everything before it stands in batches
+	Container   string    `json:",omitempty"` // of the evidence; for life
 	EnabledAt   time.Time `json:",omitzero"`
 	PeopleAt    time.Time `json:",omitzero"` // the last synchronisation of individuals; zero: none yet, nothing is planned
 	LastRun     time.Time `json:",omitzero"`

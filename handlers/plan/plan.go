@@ -217,7 +217,7 @@ func (p *Planner) ready(ctx context.Context, s settings.Source, now time.Time) (
 		disabled = ""
 		switch {
 		case r.EnabledAt.IsZero() && !r.Disabled():
-			r.EnabledAt, r.State = now, s.StartDate.UTC()
+			r.EnabledAt, r.State, r.Container = now, s.StartDate.UTC(), s.Container
 			if s.StartDate.IsZero() {
 				r.State = now.Truncate(time.Second)
 			}
