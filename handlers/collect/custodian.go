@@ -59,7 +59,10 @@ func (r *run) compare(ctx context.Context, p *progress, found map[string]*captur
 			return err
 		}
 	}
-	return r.missing(ctx, p, found)
+	if err := r.missing(ctx, p, found); err != nil {
+		return err
+	}
+	return r.imported(ctx, p, found)
 }
 
 // discoverMail finds the emails that the custodian is owed, and what cannot be listed of them.

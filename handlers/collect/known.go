@@ -3,11 +3,14 @@ package collect
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"time"
 
 	"chainmail/handlers/capture"
+	"chainmail/handlers/graph"
+	"chainmail/handlers/ledger"
 	"chainmail/handlers/pack"
 
 	"golang.org/x/sync/errgroup"
@@ -38,15 +41,24 @@ func (r *run) know(ctx context.Context) (*knowledge, error) {
 	if r.known != nil {
 		return r.known, nil
 	}
-	names, err := r.otherParts(ctx)
-	if err != nil {
-		return nil, err
-	}
-	k := &knowledge{items: map[string]*knownItem{}, copies: map[string]bool{}}
 	mine := map[string]bool{}
 	for _, p := range r.custodians {
 		mine[p.Custodian.Name()] = true
 	}
+	batches, err := r.Ledger.Overlapping(ctx, r.source.Name, r.batch.Window())
+	if err == nil {
+		r.known, err = r.gather(ctx, batches, mine)
+	}
+	return r.known, err
+}
+
+// gather reads what other batches have in the lane of some custodians.
+func (r *run) gather(ctx context.Context, batches []ledger.Row[ledger.Batch], mine map[string]bool) (*knowledge, error) {
+	names, err := r.otherParts(ctx, batches)
+	if err != nil {
+		return nil, err
+	}
+	k := &knowledge{items: map[string]*knownItem{}, copies: map[string]bool{}}
 	if err := r.readItems(ctx, names, mine, k); err != nil {
 		return nil, err
 	}
@@ -62,7 +74,6 @@ func (r *run) know(ctx context.Context) (*knowledge, error) {
 			}
 		}
 	}
-	r.known = k
 	return k, nil
 }
 
@@ -72,12 +83,8 @@ type otherPart struct {
 	begun time.Time
 }
 
-// otherParts are the closed parts of the lane in all other batches that share time with this one, the oldest first.
-func (r *run) otherParts(ctx context.Context) ([]otherPart, error) {
-	batches, err := r.Ledger.Overlapping(ctx, r.source.Name, r.batch.Window())
-	if err != nil {
-		return nil, err
-	}
+// otherParts are the closed parts of the lane in batches other than this one, the oldest first.
+func (r *run) otherParts(ctx context.Context, batches []ledger.Row[ledger.Batch]) ([]otherPart, error) {
 	lane := r.work.Chunk.Value.Lane
 	var all []otherPart
 	for _, b := range batches {
@@ -171,16 +178,21 @@ func (r *run) readPart(ctx context.Context, name pack.Name, mine map[string]bool
 	return items, deletions, err
 }
 
-// missing takes out of what a listing found what the evidence has already, and counts it. A copy under another id, as an import
-// makes it, has the Message-ID and the time received of what was captured.
+// missing takes out of what a listing found what the evidence has already.
 func (r *run) missing(ctx context.Context, p *progress, found map[string]*capture.Item) error {
 	if r.batch.Reason == capture.ReasonWindow {
 		return nil
 	}
 	k, err := r.know(ctx)
-	if err != nil {
-		return err
+	if err == nil {
+		r.sift(p, k, found)
 	}
+	return err
+}
+
+// sift takes out of what was found what is known, and counts it. A copy under another id, as an import makes it, has the Message-ID
+// and the time received of what was captured.
+func (r *run) sift(p *progress, k *knowledge, found map[string]*capture.Item) {
 	custodian := p.Custodian.Name()
 	same, copies := 0, 0
 	for key, it := range found {
@@ -200,7 +212,70 @@ func (r *run) missing(ctx context.Context, p *progress, found map[string]*captur
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	p.count(tally{Found: same + copies, Unchanged: same + copies})
+}
+
+// imported finds, at a second look, what came into the mailbox since the period's beginning and was received before it: what was
+// imported or restored keeps its time received. It is owed as far back as the source goes and the individual was monitored.
+func (r *run) imported(ctx context.Context, p *progress, found map[string]*capture.Item) error {
+	if r.batch.Reason != capture.ReasonLate {
+		return nil
+	}
+	source, err := r.Ledger.Source(ctx, r.source.Name)
+	if err != nil {
+		return err
+	}
+	past := capture.Window{Start: source.Value.Begin.UTC().Truncate(time.Second), End: r.batch.Start}
+	if past.Start.IsZero() || !past.Start.Before(past.End) {
+		return nil
+	}
+	l, err := r.graph.List(ctx, p.Custodian.ID, graph.Query{Window: past, CreatedFrom: r.batch.Start, Quick: true, Drafts: r.source.Drafts})
+	if graph.MeaningOf(err) == graph.Bad {
+		r.note(p, "imports", "not looked for: Microsoft Graph refuses a filter on createdDateTime here")
+		return nil
+	}
+	if err != nil || len(l.Items) == 0 {
+		return err
+	}
+	person, err := r.Ledger.Person(ctx, r.source.Name, ledger.PersonKey(p.Custodian.Identifier))
+	if err != nil {
+		return err
+	}
+	late, hull := map[string]*capture.Item{}, capture.Window{Start: l.Items[0].Received.Truncate(time.Second)}
+	for i := range l.Items {
+		it := &l.Items[i]
+		hull.End = it.Received.Truncate(time.Second).Add(time.Second)
+		if person.Value.Monitored(capture.Window{Start: it.Received, End: it.Received.Add(time.Second)}) {
+			late[it.Key()] = new(*it)
+		}
+	}
+	batches, err := r.mayHave(ctx, hull)
+	if err != nil {
+		return err
+	}
+	k, err := r.gather(ctx, batches, map[string]bool{p.Custodian.Name(): true})
+	if err != nil {
+		return err
+	}
+	r.sift(p, k, late)
+	maps.Copy(found, late)
 	return nil
+}
+
+// mayHave are the batches that may have captured what was received at a time and came into the mailbox about now: those of that time,
+// and the second looks of these weeks.
+func (r *run) mayHave(ctx context.Context, received capture.Window) ([]ledger.Row[ledger.Batch], error) {
+	const weeks = 3 * 7 * 24 * time.Hour
+	all, err := r.Ledger.Overlapping(ctx, r.source.Name, received)
+	if err != nil {
+		return nil, err
+	}
+	lately, err := r.Ledger.Overlapping(ctx, r.source.Name, capture.Window{Start: r.batch.Start.Add(-weeks), End: r.batch.End.Add(weeks)})
+	for _, b := range lately {
+		if b.Value.Reason == capture.ReasonLate && !slices.ContainsFunc(all, func(a ledger.Row[ledger.Batch]) bool { return a.Value.ID == b.Value.ID }) {
+			all = append(all, b)
+		}
+	}
+	return all, err
 }
 
 // gone is the state of an email that lies in no folder any more that is collected.

@@ -361,3 +361,23 @@ func TestAnOutageCostsNoAttempts(t *testing.T) {
 		t.Errorf("collected %v after the outage, with %d failures", took, w.log.count("custodian failed"))
 	}
 }
+
+func TestACloudThatTakesNoFilterOnCreationIsToldOf(t *testing.T) {
+	t.Parallel()
+	tenant := newTenant(1)
+	u := tenant.Users[0]
+	put(u, "Inbox", 1, 2)
+	w := newWorld(t, tenant, nil)
+	must(t, w.ledger.UpdateSource(t.Context(), testSource, func(s *ledger.Source) bool { s.Begin = day().Start.AddDate(0, -1, 0); return true }))
+	w.graph.Fault(func(r graphtest.Request) bool {
+		return strings.Contains(r.Query, "createdDateTime+ge") || strings.Contains(r.Query, "createdDateTime%20ge")
+	}, 0,
+		graphtest.Fault{Status: 400, Code: "ErrorInvalidUrlQueryFilter"})
+	r := w.run(capture.ReasonLate, day(), custodianOf(u, 0))
+	if got := r.counts(); got != "Completed: 2 found, 2 captured, 0 excepted, 0 unchanged, 0 recovered" {
+		t.Error(got)
+	}
+	if want := "imports: not looked for: Microsoft Graph refuses a filter on createdDateTime here"; !slices.Contains(r.notes, want) {
+		t.Errorf("notes %q", r.notes)
+	}
+}

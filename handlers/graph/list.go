@@ -24,6 +24,8 @@ type Query struct {
 	Quick   bool           // the mailbox as a whole instead of folder by folder; both find the same
 	IDsOnly bool           // no more of an item than its id, folder, state and time received
 	Drafts  bool           // drafts are in scope
+
+	CreatedFrom time.Time // nothing that came into the store before; zero: whenever it came
 }
 
 // A Listing is what lies in a window.
@@ -50,6 +52,9 @@ const sizeProperty = "Integer 0x0E08"
 // agree. Recoverable Items are listed after the visible folders, and with IDsOnly only once those are through, so that
 // an item deleted meanwhile is seen in at least one of two places. An item seen in several is kept as it was seen last: of
 // one moved from Inbox to Deletions, the state is Recoverable.
+//
+// CreatedFrom finds what was imported, restored or moved in from elsewhere, which keeps its time received. Graph's pages document
+// no filter on createdDateTime: where one is refused the error's meaning is Bad.
 //
 // An item whose row Graph cannot give spoils every page that would hold it. All others are listed around it, and it stands in
 // Unlisted. A mailbox-wide list that is spoilt gives way to the folders' lists, since what spoils it need not be in scope.
@@ -207,6 +212,9 @@ func (l *lister) firstMessages(ctx context.Context, s *list, size, skip int32) (
 	l.count(s)
 	filter := fmt.Sprintf("receivedDateTime ge %s and receivedDateTime lt %s",
 		s.rest.Start.UTC().Format(time.RFC3339), s.rest.End.UTC().Format(time.RFC3339))
+	if from := l.query.CreatedFrom; !from.IsZero() { // last: what is sorted by comes first
+		filter += " and createdDateTime ge " + from.UTC().Format(time.RFC3339)
+	}
 	var offset *int32
 	if skip > 0 {
 		offset = &skip

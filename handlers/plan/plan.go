@@ -192,6 +192,7 @@ func (w *work) make(ctx context.Context, b ledger.Batch, custodians []capture.Cu
 	if err := w.Chain.Snapshot(ctx, s.Name, &b, custodians); err != nil {
 		return false, err
 	}
+	w.row.Value.LastRun = w.Now().UTC().Truncate(time.Second)
 	b.ConfigSHA256 = w.config
 	b.Enter(capture.Created, w.Now().UTC(), 0)
 	if err := create(b); errors.Is(err, ledger.ErrConflict) {

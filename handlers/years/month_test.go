@@ -154,6 +154,32 @@ func TestWhatComesLateIsCapturedInASupplement(t *testing.T) {
 	}
 }
 
+// TestWhatIsImportedLongAfterwardsIsCaptured has old mails come into a mailbox weeks later.
+func TestWhatIsImportedLongAfterwardsIsCaptured(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1, 1, map[string]any{"frequencyInMinutes": 24 * 60})
+	u := w.tenant.Users[0]
+	w.list = []listed{{user: u, from: begin().Add(6 * time.Hour)}}
+	w.putList()
+	const weeks = 20 * 24 * time.Hour
+	first := w.mail(u, 1, begin().Add(10*time.Hour), 0)
+	imported := w.mail(u, 2, begin().Add(11*time.Hour), weeks)
+	copied := w.mail(u, 3, first.Received, weeks)
+	copied.InternetMessageID = first.InternetMessageID
+	early := w.mail(u, 4, begin().Add(time.Hour), weeks) // before anybody was monitored
+	w.settle(30, 12*time.Hour)
+	e := w.read()
+	for name, tt := range map[string]struct {
+		m    *graphtest.Message
+		n    int
+		late int
+	}{"the first": {first, 1, 0}, "the imported": {imported, 1, 1}, "the copy": {copied, 0, 0}, "what is not owed": {early, 0, 0}} {
+		if n, late := e.items[u.ID+" "+tt.m.ImmutableID], e.late[u.ID+" "+tt.m.ImmutableID]; n != tt.n || late != tt.late {
+			t.Errorf("%s was captured %d times, %d by second looks", name, n, late)
+		}
+	}
+}
+
 // TestAnItemIsFetchedAgainAfterTheCollectionsEnd has a mail whose MIME cannot be had for two days, long after the last window.
 func TestAnItemIsFetchedAgainAfterTheCollectionsEnd(t *testing.T) {
 	t.Parallel()

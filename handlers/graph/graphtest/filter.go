@@ -10,14 +10,14 @@ import (
 
 // A clause is one comparison of a $filter on messages.
 type clause struct {
-	property string // receivedDateTime or isDraft
+	property string // receivedDateTime, createdDateTime or isDraft
 	op       string // ge, gt, le, lt; eq for isDraft
 	at       time.Time
 	yes      bool
 }
 
-// parseFilter reads the $filter of a list of messages: receivedDateTime with ge, gt, le or lt and an unquoted time,
-// isDraft eq true or false, joined by "and". Everything else is an error.
+// parseFilter reads the $filter of a list of messages: receivedDateTime or createdDateTime with ge, gt, le or lt and an unquoted
+// time, isDraft eq true or false, joined by "and". Everything else is an error.
 func parseFilter(text string) ([]clause, error) {
 	words := strings.Fields(text)
 	var clauses []clause
@@ -43,13 +43,13 @@ func parseFilter(text string) ([]clause, error) {
 func parseClause(property, op, value string) (clause, error) {
 	c := clause{property: property, op: op}
 	switch property {
-	case "receivedDateTime":
+	case "receivedDateTime", "createdDateTime":
 		if !slices.Contains([]string{"ge", "gt", "le", "lt"}, op) {
-			return c, fmt.Errorf("receivedDateTime is compared with ge, gt, le or lt")
+			return c, fmt.Errorf("%s is compared with ge, gt, le or lt", property)
 		}
 		at, err := time.Parse(time.RFC3339Nano, value)
 		if err != nil {
-			return c, fmt.Errorf("receivedDateTime is compared with a time without quotes")
+			return c, fmt.Errorf("%s is compared with a time without quotes", property)
 		}
 		c.at = at.UTC()
 	case "isDraft":
@@ -65,17 +65,21 @@ func parseClause(property, op, value string) (clause, error) {
 
 // matches compares with the stored time, which may be finer than the whole seconds that Graph shows.
 func (c clause) matches(m *Message) bool {
+	at := m.Received
+	if c.property == "createdDateTime" {
+		at = m.Created
+	}
 	switch c.op {
 	case "eq":
 		return m.Draft == c.yes
 	case "ge":
-		return !m.Received.Before(c.at)
+		return !at.Before(c.at)
 	case "gt":
-		return m.Received.After(c.at)
+		return at.After(c.at)
 	case "le":
-		return !m.Received.After(c.at)
+		return !at.After(c.at)
 	}
-	return m.Received.Before(c.at)
+	return at.Before(c.at)
 }
 
 // An order is one property of an $orderby.
