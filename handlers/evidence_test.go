@@ -353,7 +353,8 @@ func (w *world) checkOwed(e *evidence, owed []graphtest.TruthItem) {
 			w.Errorf("item %s: state %s, want %s", row.Item, row.State, state)
 		}
 		bodies := slices.DeleteFunc(w.graph.Served(row.Custodian, row.GraphID), func(body string) bool { return body == sum(nil) })
-		served := slices.Contains(bodies, row.NativeSha256) || row.Synthesised && len(bodies) == 0
+		// An item may have been served to a run that came to nothing, and be refused by chance to the one that counts.
+		served := slices.Contains(bodies, row.NativeSha256) || row.Synthesised && (len(bodies) == 0 || w.metByChance(row.GraphID))
 		if row.Kind == string(capture.Email) && !served {
 			w.Errorf("item %s: its native is no body that was served for it", row.Item)
 		}

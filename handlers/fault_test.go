@@ -546,6 +546,13 @@ func (w *world) graphChaos(seed uint64, rate float64) {
 	}
 }
 
+// metByChance reports whether a fault by chance has met an item.
+func (w *world) metByChance(id string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.met[id]
+}
+
 // storageChaos has a share of all requests to storage fail.
 func (w *world) storageChaos(seed uint64, rate float64) {
 	var mu sync.Mutex

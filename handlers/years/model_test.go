@@ -127,7 +127,9 @@ func (h *history) step() {
 func (h *history) happen() {
 	h.Helper()
 	ctx := h.Context()
-	switch h.random.IntN(11) {
+	switch h.random.IntN(12) {
+	case 11: // a clock that was ahead is set right
+		h.clock.Advance(-time.Duration(h.random.IntN(90)) * time.Minute)
 	case 0:
 		h.outage.Store(!h.outage.Load())
 	case 1:
