@@ -94,17 +94,16 @@ func (w *world) read() evidence {
 // captured are the Graph ids of what was captured since it was asked last.
 func (w *world) captured() map[string]bool {
 	w.Helper()
+	w.mu.Lock()
+	laid := w.laid
+	w.laid = nil
+	w.mu.Unlock()
 	ids := map[string]bool{}
-	for i, err := range w.evidence.List(w.Context(), "") {
-		if errors.Is(err, vault.ErrNotFound) {
-			break
-		}
-		must(w.T, err)
-		if !strings.HasSuffix(i.Name, ".items.jsonl") || w.taken[i.Name] {
+	for _, name := range laid {
+		data, err := w.evidence.Get(w.Context(), name)
+		if errors.Is(err, vault.ErrNotFound) { // it did not get there
 			continue
 		}
-		w.taken[i.Name] = true
-		data, err := w.evidence.Get(w.Context(), i.Name)
 		must(w.T, err)
 		rows, err := pack.DecodeItems(data)
 		must(w.T, err)

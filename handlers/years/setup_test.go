@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -83,13 +84,15 @@ type world struct {
 	collector *collect.Collector
 	burier    *bury.Burier
 
-	taken  map[string]bool // what was read of the evidence
 	queue  []message
 	outage atomic.Bool  // of Graph
 	down   atomic.Bool  // of storage
 	cut    atomic.Int32 // the process dies after so many writes; 0: it lives
 	dead   atomic.Bool
 	kill   context.CancelFunc
+
+	mu   sync.Mutex
+	laid []string // lists of items that were sent to the evidence
 }
 
 // A message is in the queue, and was delivered so many times.
@@ -103,7 +106,7 @@ func newWorld(t *testing.T, seed uint64, users int, changes map[string]any) *wor
 	t.Helper()
 	w := &world{
 		T: t, random: rand.New(rand.NewPCG(seed, 0x7EA5)), clock: graphtest.NewClock(begin()), tenant: newTenant(users), changes: changes,
-		log: graphtest.NewLog(t), taken: map[string]bool{},
+		log: graphtest.NewLog(t),
 	}
 	w.graph, w.root = graphtest.Serve(t, w.tenant, graphtest.Options{Anonymous: true, Now: w.clock.Now})
 	w.graph.Fault(func(graphtest.Request) bool { return w.outage.Load() }, 0, graphtest.Fault{Status: 503, Code: "ServiceUnavailable"})
@@ -146,6 +149,11 @@ func must(t *testing.T, err error) {
 
 // storage is what becomes of a request of the functions to the storage.
 func (w *world) storage(op storagetest.Op) storagetest.Action {
+	if op.Write && op.Container == "evidence" && strings.HasSuffix(op.Name, ".items.jsonl") {
+		w.mu.Lock()
+		w.laid = append(w.laid, op.Name)
+		w.mu.Unlock()
+	}
 	switch {
 	case w.dead.Load(), w.down.Load():
 		return storagetest.Fail(403, "AuthorizationFailure") // which nobody tries again
