@@ -74,7 +74,10 @@ func (s *Store) accept(ctx context.Context) (InForce, error) {
 		return InForce{}, fmt.Errorf("read sources file: %w", err)
 	}
 	sum := hash(data)
-	sources, err := s.Check(ctx, data)
+	sources, err := settings.ParseSources(data, s.Lookup)
+	if err == nil && row.Value.SHA256 != sum {
+		err = s.follows(ctx, sources)
+	}
 	if faults := (settings.Faults)(nil); err != nil && !errors.As(err, &faults) {
 		return InForce{}, err
 	}
@@ -103,16 +106,24 @@ func (s *Store) accept(ctx context.Context) (InForce, error) {
 // its chain of manifests lies, and one that has unfinished batches stays until they are finished.
 func (s *Store) Check(ctx context.Context, data []byte) ([]settings.Source, error) {
 	sources, err := settings.ParseSources(data, s.Lookup)
+	if err == nil {
+		err = s.follows(ctx, sources)
+	}
 	if err != nil {
 		return nil, err
 	}
+	return sources, nil
+}
+
+// follows says what keeps sources from coming after those in force.
+func (s *Store) follows(ctx context.Context, sources []settings.Source) error {
 	var faults settings.Faults
 	named := map[string]bool{}
 	for i, one := range sources {
 		named[one.Name] = true
 		row, err := s.Ledger.Source(ctx, one.Name)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if was := row.Value.Container; was != "" && was != one.Container {
 			faults = append(faults, settings.Fault{Path: fmt.Sprintf("sources[%d].container", i), Problem: fmt.Sprintf(
@@ -121,7 +132,7 @@ func (s *Store) Check(ctx context.Context, data []byte) ([]settings.Source, erro
 	}
 	force, err := s.Current(ctx)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	for _, old := range force.Sources {
 		if named[old.Name] {
@@ -129,7 +140,7 @@ func (s *Store) Check(ctx context.Context, data []byte) ([]settings.Source, erro
 		}
 		open, err := s.Ledger.OpenBatches(ctx, old.Name)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if len(open) > 0 {
 			faults = append(faults, settings.Fault{Path: "sources", Problem: fmt.Sprintf(
@@ -137,9 +148,9 @@ func (s *Store) Check(ctx context.Context, data []byte) ([]settings.Source, erro
 		}
 	}
 	if faults != nil {
-		return nil, faults
+		return faults
 	}
-	return sources, nil
+	return nil
 }
 
 // Current is the settings in force, as the last Accept left them.
