@@ -30,6 +30,21 @@ type evidence struct {
 // read reads the evidence, and has it verified as a stranger would.
 func (w *world) read() evidence {
 	w.Helper()
+	e := w.glance()
+	if len(e.manifests) == 0 {
+		return e
+	}
+	found, err := verify.Run(w.Context(), store.OpenContainer(w.evidence), verify.Options{Collecting: true})
+	must(w.T, err)
+	for _, f := range found.Findings {
+		w.Errorf("verify: %s", f)
+	}
+	return e
+}
+
+// glance reads the evidence as it lies there, some of it half written.
+func (w *world) glance() evidence {
+	w.Helper()
 	e := evidence{
 		manifests: map[string]pack.Manifest{}, seals: map[string][]pack.Seal{}, items: map[string]int{}, late: map[string]int{},
 		excepted: map[string]bool{}, deleted: map[string]capture.State{},
@@ -79,14 +94,6 @@ func (w *world) read() evidence {
 	}
 	for _, seals := range e.seals {
 		slices.SortFunc(seals, func(a, b pack.Seal) int { return a.Part - b.Part })
-	}
-	if len(e.manifests) == 0 {
-		return e
-	}
-	found, err := verify.Run(w.Context(), store.OpenContainer(w.evidence), verify.Options{Collecting: true})
-	must(w.T, err)
-	for _, f := range found.Findings {
-		w.Errorf("verify: %s", f)
 	}
 	return e
 }

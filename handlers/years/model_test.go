@@ -42,8 +42,7 @@ func TestNoInstantIsLostWhateverHappens(t *testing.T) {
 			for range 70 {
 				h.step()
 			}
-			e := h.read()
-			h.owedOnce(e, h.persons(), h.source().State)
+			h.owedOnce(h.glance(), h.persons(), h.source().State)
 			h.heal()
 			h.settle(16, 2*time.Hour)
 			h.check()
@@ -150,9 +149,13 @@ func (h *history) happen() {
 			h.list[1].to = h.clock.Now().Add(time.Duration(h.random.IntN(300)-200) * time.Minute).Truncate(time.Minute)
 			h.putList()
 		}
-	case 7: // or was meant to begin later or earlier
-		h.list[0].from = begin().Add(time.Duration(h.random.IntN(600)) * time.Minute)
-		h.putList()
+	case 7: // or was meant to begin later
+		// Once: what was collected before a beginning was put forward is collected again when it is put back, though no item is
+		// captured twice.
+		if from := begin().Add(time.Duration(h.random.IntN(600)) * time.Minute); h.list[0].from.IsZero() {
+			h.list[0].from = from
+			h.putList()
+		}
 	case 8:
 		must(h.T, h.ledger.UpdateSource(ctx, testSource, func(s *ledger.Source) bool {
 			if s.Disabled() {
