@@ -17,6 +17,9 @@ type Window struct {
 	End   time.Time `json:"end"`
 }
 
+// Second cuts a time to the whole second, in UTC: windows lie on whole seconds.
+func Second(t time.Time) time.Time { return t.UTC().Truncate(time.Second) }
+
 // Contains reports whether t lies in the window.
 func (w Window) Contains(t time.Time) bool { return !t.Before(w.Start) && t.Before(w.End) }
 

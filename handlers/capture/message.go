@@ -34,6 +34,9 @@ var (
 // ValidSourceName reports whether s may name a source: [a-z0-9-]{1,24}.
 func ValidSourceName(s string) bool { return sourceName.MatchString(s) }
 
+// ValidBatchID reports whether s may be the id of a batch; see [BatchID].
+func ValidBatchID(s string) bool { return batchName.MatchString(s) }
+
 // Message gives the chunk's queue message, {"chunk":{"v":1,"source":…,"batch":…,"lane":…}}. Everything lies below one key
 // because the Functions host copies top-level properties over its own metadata.
 func (c Chunk) Message() string {

@@ -118,12 +118,10 @@ func (c *Chain) settle(ctx context.Context, s settings.Source, b ledger.Row[ledg
 	}
 	b, opened, closed, err := c.Ledger.SettleGaps(ctx, s.Name, b, verdicts, c.Now().UTC().Truncate(time.Second))
 	for _, g := range opened {
-		c.Log.WarnContext(ctx, "gap opened", "source", s.Name, "batch", b.Value.ID, "custodian", g.Custodian,
-			"start", g.Start, "end", g.End, "reason", g.Reason, "attempts", g.Attempts)
+		c.Log.With(g.Fields()...).WarnContext(ctx, "gap opened", "source", s.Name, "batch", b.Value.ID)
 	}
 	for _, g := range closed {
-		c.Log.InfoContext(ctx, "gap closed", "source", s.Name, "batch", b.Value.ID, "custodian", g.Custodian,
-			"start", g.Start, "end", g.End, "reason", g.Reason)
+		c.Log.With(g.Fields()...).InfoContext(ctx, "gap closed", "source", s.Name, "batch", b.Value.ID)
 	}
 	return b, err
 }
@@ -212,11 +210,14 @@ func endOf(e ledger.Exception) []pack.Closed {
 // told notes of the exceptions that a person closed that the batch's manifest tells of them. One that was closed since it was made is
 // told of by the next.
 func (c *Chain) told(ctx context.Context, s settings.Source, batch string, manifest []byte) error {
-	all, err := c.Ledger.ClosedByHand(ctx, s.Name)
-	if err != nil || len(all) == 0 {
+	m, err := pack.ParseManifest(manifest)
+	if err != nil {
 		return err
 	}
-	m, err := pack.ParseManifest(manifest)
+	if !slices.ContainsFunc(m.Closed, func(x pack.Closed) bool { return !ledger.ClosedByItself(x.How) }) {
+		return nil // as nearly always: nothing need be asked of the ledger
+	}
+	all, err := c.Ledger.ClosedByHand(ctx, s.Name)
 	if err != nil {
 		return err
 	}

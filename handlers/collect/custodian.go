@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"runtime/debug"
 	"slices"
-	"strings"
 	"time"
 
 	"chainmail/handlers/capture"
@@ -156,7 +155,7 @@ func (r *run) resolve(ctx context.Context, p *progress) (reason string, err erro
 	if err != nil {
 		return "", err
 	}
-	if strings.EqualFold(user.UserType, "Guest") && !user.Licensed {
+	if user.UnlicensedGuest() {
 		return capture.ReasonGuest, nil
 	}
 	all, err := r.Chain.Custodians(ctx, r.batch)

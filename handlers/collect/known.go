@@ -69,7 +69,7 @@ func (r *run) gather(ctx context.Context, batches []ledger.Row[ledger.Batch], mi
 	for _, list := range all {
 		for _, e := range list {
 			key := workName(e.Custodian, e.Item.V.Key())
-			if e.Item.V.Kind == capture.Email && k.items[key] == nil && (e.Closed == "" || e.Closed == closedCaptured) {
+			if e.Item.V.Kind == capture.Email && k.items[key] == nil && (e.Closed == "" || e.Closed == ledger.ClosedCaptured) {
 				k.items[key] = &knownItem{excepted: true}
 			}
 		}

@@ -89,11 +89,11 @@ func (r *run) settled(p *progress, item string) *ledger.Exception {
 	owed := p.again[item]
 	if owed == nil {
 		if e := r.openException(p, item); e != nil {
-			r.closing(e, closedCaptured)
+			r.closing(e, ledger.ClosedCaptured)
 		}
 		return nil
 	}
-	r.closing(owed, closedCaptured)
+	r.closing(owed, ledger.ClosedCaptured)
 	return owed
 }
 

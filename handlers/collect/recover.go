@@ -14,13 +14,6 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// How an exception was closed; see the ledger.
-const (
-	closedCaptured = ledger.ClosedCaptured
-	closedVanished = ledger.ClosedVanished
-	closedListed   = ledger.ClosedListed
-)
-
 // againAtMost is how many exceptions of a mailbox are fetched again at a turn.
 const againAtMost = 200
 
@@ -138,8 +131,8 @@ func (r *run) openException(p *progress, item string) *ledger.Exception {
 // failedAgain keeps an exception that could not be fetched now either, or ends it where the item is gone. The lock is held.
 func (r *run) failedAgain(ctx context.Context, e *ledger.Exception, stage, code string) {
 	if code == codeVanished {
-		r.closing(e, closedVanished)
-		r.log.WarnContext(ctx, "exception closed", "custodian", e.Custodian, "item", e.Item.V.Key(), "how", closedVanished)
+		r.closing(e, ledger.ClosedVanished)
+		r.log.WarnContext(ctx, "exception closed", "custodian", e.Custodian, "item", e.Item.V.Key(), "how", ledger.ClosedVanished)
 		return
 	}
 	now := r.Now().UTC()
@@ -166,7 +159,7 @@ func (r *run) listedAgain(ctx context.Context, p *progress, kind capture.Kind) e
 		e := &list[i]
 		it := e.Item.V
 		if e.Closed == "" && it.Kind == kind && strings.HasPrefix(it.GraphID, unlistedName) && r.batch.Window().Contains(it.Received) {
-			r.closing(e, closedListed)
+			r.closing(e, ledger.ClosedListed)
 		}
 	}
 	return nil

@@ -3,7 +3,6 @@ package console
 import (
 	"errors"
 	"net/http"
-	"regexp"
 	"slices"
 	"time"
 
@@ -109,9 +108,6 @@ func (c *Console) batch(q *request) (reply, error) {
 	return reply{value: v}, nil
 }
 
-// batchID is what the name of a batch looks like. Only such a one is looked up.
-var batchID = regexp.MustCompile(`^\d{14}UTC-\d{14}UTC(-[1-9]\d{0,5})?$`)
-
 // batchOf finds the batch that a path names.
 func (c *Console) batchOf(q *request) (source string, b ledger.Batch, err error) {
 	s, err := c.find(q.ctx, q.args["source"])
@@ -119,7 +115,7 @@ func (c *Console) batchOf(q *request) (source string, b ledger.Batch, err error)
 		return "", b, err
 	}
 	none := missing("batch", "GET /api/batches?source="+s.Name+" lists those that the source has.")
-	if !batchID.MatchString(q.args["batch"]) {
+	if !capture.ValidBatchID(q.args["batch"]) {
 		return "", b, none
 	}
 	row, err := c.Ledger.Batch(q.ctx, s.Name, q.args["batch"])
@@ -163,7 +159,7 @@ func (c *Console) retry(q *request) (reply, error) {
 func (c *Console) left(q *request, source string, b ledger.Batch) (n int, err error) {
 	gaps, err := c.Ledger.Gaps(q.ctx, source)
 	for _, g := range gaps {
-		if g := g.Value; g.Origin != "" && g.Batch == "" && g.Start.Before(b.End) && g.End.After(b.Start) {
+		if g.Value.TriedWith(b) {
 			n++
 		}
 	}

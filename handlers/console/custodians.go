@@ -114,8 +114,7 @@ func (c *Console) closeException(q *request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	switch reason {
-	case ledger.ClosedCaptured, ledger.ClosedVanished, ledger.ClosedListed:
+	if ledger.ClosedByItself(reason) {
 		var f faults
 		f.add("reason", "is what the app itself writes when it closes an exception: say in your own words why you do")
 		return reply{}, f.problem(http.StatusUnprocessableEntity)

@@ -27,6 +27,10 @@ type User struct {
 	Addresses         []string // SMTP addresses, the primary first
 }
 
+// UnlicensedGuest reports whether the user is a guest without a licence, whose mailbox is not collected (the seed, "Mailbox
+// Collection").
+func (u User) UnlicensedGuest() bool { return strings.EqualFold(u.UserType, "Guest") && !u.Licensed }
+
 // FindUser finds a user by object id, user principal name, or any SMTP address. The error means [NotFound] when the
 // directory has no such user: a group or contact of that address is none.
 func (c *Client) FindUser(ctx context.Context, identifier string) (User, error) {

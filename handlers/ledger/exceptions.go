@@ -38,6 +38,11 @@ const (
 	ClosedListed   = "Listed"
 )
 
+// ClosedByItself reports whether an exception that was closed so was closed by the app, and not by a person.
+func ClosedByItself(how string) bool {
+	return how == ClosedCaptured || how == ClosedVanished || how == ClosedListed
+}
+
 func (e Exception) value() capture.Exception {
 	return capture.Exception{
 		Custodian: e.Custodian, Item: e.Item.V, Batch: e.Batch, Stage: e.Stage, Code: e.Code,
@@ -155,11 +160,7 @@ func (l *Ledger) Endangered(ctx context.Context, source string, by time.Time, ke
 // ClosedByHand lists the exceptions that a person closed and that no manifest has told of yet.
 func (l *Ledger) ClosedByHand(ctx context.Context, source string) ([]Exception, error) {
 	rows, err := l.exceptions(ctx, source, "Closed gt '' and ClosedIn eq ''")
-	var all []Exception
-	for _, r := range rows {
-		all = append(all, r.Value)
-	}
-	return all, err
+	return values(rows), err
 }
 
 // Told notes that a batch's manifest tells how exceptions were closed.
@@ -182,19 +183,11 @@ func (l *Ledger) Told(ctx context.Context, source, batch string, closed []Except
 // DueExceptions lists the open exceptions that are due to be fetched again.
 func (l *Ledger) DueExceptions(ctx context.Context, source string, now time.Time) ([]Exception, error) {
 	rows, err := l.exceptions(ctx, source, fmt.Sprintf("Closed eq '' and Due le '%s'", now.UTC().Format(time.RFC3339)))
-	var all []Exception
-	for _, r := range rows {
-		all = append(all, r.Value)
-	}
-	return all, err
+	return values(rows), err
 }
 
 // LaneExceptions lists a lane's exceptions, the closed ones included.
 func (l *Ledger) LaneExceptions(ctx context.Context, source string, lane int) ([]Exception, error) {
 	rows, err := l.exceptions(ctx, source, fmt.Sprintf("Lane eq %d", lane))
-	var all []Exception
-	for _, r := range rows {
-		all = append(all, r.Value)
-	}
-	return all, err
+	return values(rows), err
 }

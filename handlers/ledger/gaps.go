@@ -33,6 +33,16 @@ type Gap struct {
 // Window is the gap's time.
 func (g Gap) Window() capture.Window { return capture.Window{Start: g.Start, End: g.End} }
 
+// Fields are what a log line says of the gap.
+func (g Gap) Fields() []any {
+	return []any{"custodian", g.Custodian, "start", g.Start, "end", g.End, "reason", g.Reason, "attempts", g.Attempts}
+}
+
+// TriedWith reports whether trying a batch again tries the gap: a batch left it, it has time of that one's, and nothing carries it.
+func (g Gap) TriedWith(b Batch) bool {
+	return g.Origin != "" && g.Batch == "" && g.Start.Before(b.End) && g.End.After(b.Start)
+}
+
 // id tells the gaps of an individual apart. What was left open by a batch has its name; what never stood in one, its own
 // period.
 func (g Gap) id() string {
@@ -103,8 +113,7 @@ func (l *Ledger) Ask(ctx context.Context, source, batch string) (int, error) {
 	}
 	asked := 0
 	for _, g := range gaps {
-		left := g.Value.Origin != "" && g.Value.Start.Before(b.Value.End) && g.Value.End.After(b.Value.Start)
-		if !left || g.Value.Batch != "" {
+		if !g.Value.TriedWith(b.Value) {
 			continue
 		}
 		asked++

@@ -74,6 +74,15 @@ func find[T any](ctx context.Context, l *Ledger, partition, key string) (Row[T],
 	return r, err
 }
 
+// values are what stands in rows.
+func values[T any](rows []Row[T]) []T {
+	var all []T
+	for _, r := range rows {
+		all = append(all, r.Value)
+	}
+	return all
+}
+
 // list reads the rows whose keys begin with prefix, in the order of their keys.
 func list[T any](ctx context.Context, l *Ledger, partition, prefix string) ([]Row[T], error) {
 	// A prefix ends in ':' or '-'; the next character in the order of keys ends the range.

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -15,33 +14,14 @@ import (
 	"chainmail/handlers/ledger"
 )
 
-// A slowClock goes on by so much with every mailbox that is asked.
-type slowClock struct {
-	mu   sync.Mutex
-	now  time.Time
-	step time.Duration
-}
-
-func (c *slowClock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
-}
-
-func (c *slowClock) goOn(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = c.now.Add(d)
-}
-
 // slow has the world's time pass with the requests to mailboxes.
-func (w *world) slow(step time.Duration) *slowClock {
+func (w *world) slow(step time.Duration) *graphtest.Clock {
 	w.Helper()
-	c := &slowClock{now: w.now, step: step}
+	c := graphtest.NewClock(w.now)
 	w.registry.Now, w.registry.Config.Now = c.Now, c.Now
 	w.graph.OnRequest(func(r graphtest.Request) {
 		if r.Path == "GET /users/{id}/mailFolders/{id}" && r.Folder == "inbox" {
-			c.goOn(c.step)
+			c.Advance(step)
 		}
 	})
 	return c
@@ -83,7 +63,7 @@ func TestARunChecksWhatFitsIntoItsTimeAndTheNextGoesOn(t *testing.T) {
 			t.Fatalf("run %d checks %d of %d", run, added, len(w.people()))
 		}
 		before = now
-		clock.goOn(time.Hour)
+		clock.Advance(time.Hour)
 	}
 	if said := w.log.Events("checks go on at the next run"); len(said) < 2 || said[0]["left"].(float64)+said[0]["checked"].(float64) != n {
 		t.Errorf("logged: %v", said)

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -42,7 +41,7 @@ func (p *individual) due(now time.Time) (rank int, ok bool) {
 	case v.Reason == "" || v.Reason == capture.ReasonDuplicate:
 		return 2, again
 	}
-	guest := p.user != nil && isGuest(*p.user)
+	guest := p.user != nil && p.user.UnlicensedGuest()
 	news := p.user != nil && (v.Reason == capture.ReasonNotFound || guest != (v.Reason == capture.ReasonGuest)) ||
 		!slices.Equal(v.Secondary.V, p.before.Secondary.V)
 	return 1, again || news || now.Before(v.ExcludedAt.Add(checkedAgain))
@@ -182,7 +181,7 @@ func look(ctx context.Context, client *graph.Client, p *individual) (verdict, er
 		user = &found
 	}
 	v := verdict{id: user.ID}
-	if isGuest(*user) {
+	if user.UnlicensedGuest() {
 		v.reason = capture.ReasonGuest
 		return v, nil
 	}
@@ -198,9 +197,6 @@ func look(ctx context.Context, client *graph.Client, p *individual) (verdict, er
 	}
 	return v, err
 }
-
-// isGuest reports whether the user is a guest without a licence, who has no mailbox here.
-func isGuest(u graph.User) bool { return strings.EqualFold(u.UserType, "Guest") && !u.Licensed }
 
 // warnOfArchives says once of each mailbox that has an archive beside it: what is moved there is missed. It comes before
 // the rows are written, so that a run that dies in between makes it come twice, and not never.

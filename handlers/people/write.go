@@ -82,15 +82,14 @@ const maxRows = 95
 
 func (r *Registry) tell(ctx context.Context, source string, gaps []ledger.Gap) {
 	for _, g := range gaps {
-		r.Log.WarnContext(ctx, "gap opened", "source", source, "custodian", g.Custodian,
-			"start", g.Start, "end", g.End, "reason", g.Reason, "attempts", g.Attempts)
+		r.Log.With(g.Fields()...).WarnContext(ctx, "gap opened", "source", source)
 	}
 }
 
 // joined are the gaps of an individual who is monitored for time that was planned without them: it lies before the ingestion
 // state.
 func (r *Registry) joined(ctx context.Context, s settings.Source, source ledger.Source, p *individual) ([]ledger.Gap, error) {
-	past := capture.Window{Start: begin(s, source), End: second(source.State)}
+	past := capture.Window{Start: begin(s, source), End: capture.Second(source.State)}
 	if source.PeopleAt.IsZero() || !past.Start.Before(past.End) {
 		return nil, nil
 	}
@@ -140,24 +139,22 @@ func (r *Registry) joined(ctx context.Context, s settings.Source, source ledger.
 func begin(s settings.Source, source ledger.Source) time.Time {
 	switch {
 	case !source.Begin.IsZero():
-		return second(source.Begin)
+		return capture.Second(source.Begin)
 	case !s.StartDate.IsZero(): // the row was written by an older version
-		return second(s.StartDate)
+		return capture.Second(s.StartDate)
 	}
-	return second(source.EnabledAt)
+	return capture.Second(source.EnabledAt)
 }
-
-func second(t time.Time) time.Time { return t.UTC().Truncate(time.Second) }
 
 // within cuts intervals of monitoring to whole seconds and to a period.
 func within(intervals []ledger.Interval, period capture.Window) []capture.Window {
 	var all []capture.Window
 	for _, i := range intervals {
 		w := period
-		if from := second(i.From); from.After(w.Start) {
+		if from := capture.Second(i.From); from.After(w.Start) {
 			w.Start = from
 		}
-		if to := second(i.To.Add(time.Second - 1)); !i.To.IsZero() && to.Before(w.End) {
+		if to := capture.Second(i.To.Add(time.Second - 1)); !i.To.IsZero() && to.Before(w.End) {
 			w.End = to
 		}
 		if w.Start.Before(w.End) {

@@ -33,13 +33,13 @@ func (w *work) look(ctx context.Context) error {
 		period.Start = row.LookedDay
 	}
 	if row.Begin.After(period.Start) {
-		period.Start = second(row.Begin)
+		period.Start = capture.Second(row.Begin)
 	}
-	if second(row.State).Before(period.End) {
-		if s.EndDate.IsZero() || second(row.State).Before(second(s.EndDate)) {
+	if capture.Second(row.State).Before(period.End) {
+		if s.EndDate.IsZero() || capture.Second(row.State).Before(capture.Second(s.EndDate)) {
 			return nil // a backlog is collected first
 		}
-		period.End = second(s.EndDate)
+		period.End = capture.Second(s.EndDate)
 	}
 	custodians, lanes, err := w.lookedAt(ctx, period)
 	if err != nil || period.Start.Before(period.End) && w.beingCollected(period, lanes) {

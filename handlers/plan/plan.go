@@ -155,7 +155,7 @@ func (w *work) cut(ctx context.Context) error {
 		Merge: s.Merge, MaxMerge: s.MaxMerge,
 	}, w.Now().UTC(), room)
 	for _, window := range due {
-		if !second(w.row.Value.State).Equal(window.Start) {
+		if !capture.Second(w.row.Value.State).Equal(window.Start) {
 			return nil // a second planner has come between, and goes on from where the state is now
 		}
 		people, err := w.persons(ctx)

@@ -142,7 +142,7 @@ const recalls = 10
 // recall sees to the exceptions of a collection that has ended. They are fetched again at the custodian's next turns, and no window
 // will bring one: a gap of the second in which such an item was received does.
 func (w *work) recall(ctx context.Context) error {
-	if w.source.EndDate.IsZero() || second(w.row.Value.State).Before(second(w.source.EndDate)) || len(w.open) > 0 {
+	if w.source.EndDate.IsZero() || capture.Second(w.row.Value.State).Before(capture.Second(w.source.EndDate)) || len(w.open) > 0 {
 		return nil
 	}
 	now := w.Now().UTC()
@@ -164,7 +164,7 @@ func (w *work) recall(ctx context.Context) error {
 			continue
 		}
 		delete(keys, e.Custodian) // one turn fetches all that is due of a mailbox
-		at := second(e.Item.V.Received)
+		at := capture.Second(e.Item.V.Received)
 		if _, err := w.Ledger.PutGap(ctx, w.source.Name, ledger.Gap{
 			Person: key, Custodian: e.Custodian, Lane: e.Lane, Start: at, End: at.Add(time.Second),
 			Reason: capture.ReasonException, Opened: now.Truncate(time.Second),

@@ -28,15 +28,15 @@ type Schedule struct {
 // that was set back makes nothing due and never moves the state back. The cost is that of the batches returned, however
 // long the backlog.
 func Due(s Schedule, now time.Time, room int) []capture.Window {
-	start, frequency := second(s.State), s.Frequency.Truncate(time.Second)
+	start, frequency := capture.Second(s.State), s.Frequency.Truncate(time.Second)
 	if s.State.IsZero() || frequency <= 0 {
 		return nil
 	}
 	// Two subtractions: the sum of two long waits could wrap round.
-	limit := second(now.Add(-max(s.Offset, 0)).Add(-max(s.Settle, 0)))
-	ends := !s.End.IsZero() && !limit.Before(second(s.End))
+	limit := capture.Second(now.Add(-max(s.Offset, 0)).Add(-max(s.Settle, 0)))
+	ends := !s.End.IsZero() && !limit.Before(capture.Second(s.End))
 	if ends {
-		limit = second(s.End)
+		limit = capture.Second(s.End)
 	}
 
 	var due []capture.Window
@@ -68,5 +68,3 @@ func (s Schedule) perBatch() int64 {
 	}
 	return int64(s.MaxMerge)
 }
-
-func second(t time.Time) time.Time { return t.UTC().Truncate(time.Second) }

@@ -184,7 +184,7 @@ func (r *run) look(ctx context.Context, p individual) look {
 		user = &found
 	}
 	l.id, l.name, l.licensed = user.ID, user.ID, user.Licensed
-	if strings.EqualFold(user.UserType, "Guest") && !user.Licensed {
+	if user.UnlicensedGuest() {
 		l.reason = capture.ReasonGuest
 		return l
 	}

@@ -14,7 +14,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -141,7 +140,7 @@ func (w *world) client(s settings.Source, address string, transport http.RoundTr
 	if err != nil {
 		return nil, err
 	}
-	clock := &clock{now: time.Now()}
+	clock := graphtest.NewClock(time.Now())
 	return graph.New(graph.Options{
 		Root: cloud.Root, Scope: cloud.Scope, Credential: cred, Transport: transport,
 		Clock: graph.Clock{Now: clock.Now, Sleep: clock.Sleep},
@@ -191,25 +190,6 @@ func finding(t *testing.T, r Result, check string, state State, words ...string)
 	}
 	t.Errorf("no %s of check %s with %q:\n%s", state, check, words, textOf(r))
 	return Finding{}
-}
-
-// clock goes on by what is slept, which takes no time.
-type clock struct {
-	mu  sync.Mutex
-	now time.Time
-}
-
-func (c *clock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
-}
-
-func (c *clock) Sleep(ctx context.Context, d time.Duration) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = c.now.Add(d)
-	return ctx.Err()
 }
 
 // opaque is a credential whose tokens cannot be read.

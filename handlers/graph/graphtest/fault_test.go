@@ -63,7 +63,7 @@ func TestAMessageBecomesVisibleWhenItsTimeHasCome(t *testing.T) {
 			t.Errorf("%s: %d, want 200", path, a.status)
 		}
 	}
-	b.clock.advance(time.Minute)
+	b.clock.Advance(time.Minute)
 	if n := count(); n != 3 {
 		t.Errorf("listed in %d lists when its time has come, want 3", n)
 	}
@@ -310,7 +310,7 @@ func TestAThrottleOfItsScopeStandsForItsTime(t *testing.T) {
 				!strings.HasPrefix(a.header.Get("x-ms-throttle-scope"), string(scope)+"/ReadWrite/app-1/") {
 				t.Errorf("%d %s %v", a.status, a.code(), a.header)
 			}
-			one.clock.advance(10 * time.Second)
+			one.clock.Advance(10 * time.Second)
 			if a := one.get(t, "/users/id-bob/mailFolders/inbox"); a.status != 429 || a.header.Get("Retry-After") != "20" {
 				t.Errorf("another mailbox: %d, Retry-After %q, want 429 for 20", a.status, a.header.Get("Retry-After"))
 			}
@@ -321,7 +321,7 @@ func TestAThrottleOfItsScopeStandsForItsTime(t *testing.T) {
 				t.Errorf("another app: %d, want %d", a.status, others)
 			}
 			two.signIn(t, "app-2", "two")
-			one.clock.advance(20 * time.Second)
+			one.clock.Advance(20 * time.Second)
 			if a := one.get(t, adasInbox); a.status != 200 {
 				t.Errorf("afterwards: %d, want 200", a.status)
 			}
@@ -334,7 +334,7 @@ func TestATokenExpiresInTheMiddleOfAList(t *testing.T) {
 	b := newBench(t, withSignIn, func(_ *graphtest.Tenant, o *graphtest.Options) { o.TokenLifetime = time.Minute })
 	b.signIn(t, "app-1", "one")
 	p := b.get(t, adasInbox+"&$top=2", "Prefer", immutable).page(t)
-	b.clock.advance(time.Minute)
+	b.clock.Advance(time.Minute)
 	a := b.get(t, p.Next, "Prefer", immutable)
 	if a.status != 401 || a.code() != "InvalidAuthenticationToken" || a.header.Get("WWW-Authenticate") == "" {
 		t.Errorf("%d %s %v", a.status, a.code(), a.header)
@@ -386,7 +386,7 @@ func TestAFifthRequestInFlightIsThrottled(t *testing.T) {
 // TestTheTenThousandAndFirstRequestIsThrottled also has refused requests count: Graph goes on counting while it throttles.
 func TestTheTenThousandAndFirstRequestIsThrottled(t *testing.T) {
 	t.Parallel()
-	now := &clock{now: noon()}
+	now := graphtest.NewClock(noon())
 	s := graphtest.NewServer(tenant(), graphtest.Options{Anonymous: true, Now: now.Now})
 	s.Fault(at(listPath), 100, graphtest.Fault{Status: 429, RetryAfter: "1"})
 	ask := func(user, path string) *httptest.ResponseRecorder {
@@ -404,7 +404,7 @@ func TestTheTenThousandAndFirstRequestIsThrottled(t *testing.T) {
 			t.Fatalf("request %d: %d, want %d", i+1, rec.Code, want)
 		}
 		if i == 1 { // the two that must be forgotten for one more to be let through
-			now.advance(time.Minute)
+			now.Advance(time.Minute)
 		}
 	}
 	if got := s.Violations(); len(got) != 0 {
@@ -424,7 +424,7 @@ func TestTheTenThousandAndFirstRequestIsThrottled(t *testing.T) {
 	if got := s.Requests()["GET "+listPath]; got != 10_001 {
 		t.Errorf("counted %d, want 10,001", got)
 	}
-	now.advance(10 * time.Minute)
+	now.Advance(10 * time.Minute)
 	if rec := ask("id-ada", list); rec.Code != 200 {
 		t.Errorf("ten minutes later: %d, want 200", rec.Code)
 	}

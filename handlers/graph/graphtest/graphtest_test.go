@@ -10,7 +10,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -19,24 +18,6 @@ import (
 
 // noon is the time of every world unless a test moves it.
 func noon() time.Time { return time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC) }
-
-// clock is a clock that a test moves.
-type clock struct {
-	mu  sync.Mutex
-	now time.Time
-}
-
-func (c *clock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
-}
-
-func (c *clock) advance(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = c.now.Add(d)
-}
 
 func folder(id, name, wellKnown string, children ...*graphtest.Folder) *graphtest.Folder {
 	return &graphtest.Folder{ID: id, Name: name, WellKnown: wellKnown, Children: children}
@@ -100,12 +81,12 @@ type bench struct {
 	*graphtest.Server
 	root  string
 	token string
-	clock *clock
+	clock *graphtest.Clock
 }
 
 func newBench(t *testing.T, change ...func(*graphtest.Tenant, *graphtest.Options)) *bench {
 	t.Helper()
-	b := &bench{clock: &clock{now: noon()}}
+	b := &bench{clock: graphtest.NewClock(noon())}
 	world, o := tenant(), graphtest.Options{Now: b.clock.Now, Anonymous: true}
 	for _, f := range change {
 		f(world, &o)
