@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"chainmail/handlers/capture"
@@ -47,11 +48,13 @@ func (r *Registry) writeSome(ctx context.Context, s settings.Source, people []*i
 		if readErr != nil {
 			return readErr
 		}
+		past := planned(s, row.Value)
 		rows := make([]ledger.Row[ledger.Person], len(people))
 		var gaps []ledger.Gap
 		for i, p := range people {
 			rows[i] = p.row
-			more, err := r.joined(ctx, s, row.Value, p)
+			rows[i].Value.Intervals.V = remember(p.before.Intervals.V, p.row.Value.Intervals.V, past)
+			more, err := r.joined(ctx, s.Name, past, p)
 			if err != nil {
 				return err
 			}
@@ -86,11 +89,46 @@ func (r *Registry) tell(ctx context.Context, source string, gaps []ledger.Gap) {
 	}
 }
 
-// joined are the gaps of an individual who is monitored for time that was planned without them: it lies before the ingestion
-// state.
-func (r *Registry) joined(ctx context.Context, s settings.Source, source ledger.Source, p *individual) ([]ledger.Gap, error) {
+// planned is the time that lies before the ingestion state, for which batches were made; an empty window: none, or none of
+// which it matters who is monitored.
+func planned(s settings.Source, source ledger.Source) capture.Window {
 	past := capture.Window{Start: begin(s, source), End: capture.Second(source.State)}
 	if source.PeopleAt.IsZero() || !past.Start.Before(past.End) {
+		return capture.Window{}
+	}
+	return past
+}
+
+// remember keeps as history what was monitored when its batches were planned, and is no longer: a list that puts a beginning
+// forward, or an end back, takes nothing away from what was collected. Without it, the same time would be collected again when
+// the list is set right.
+func remember(had, has []ledger.Interval, past capture.Window) []ledger.Interval {
+	if past.End.IsZero() {
+		return has
+	}
+	for _, i := range had {
+		for _, w := range minus(within([]ledger.Interval{i}, past), within(has, past)) {
+			has = addHistory(has, ledger.Interval{From: w.Start, To: w.End, Cause: left + strings.TrimPrefix(i.Cause, left)})
+		}
+	}
+	return has
+}
+
+// addHistory adds an interval that has ended, or makes the one that it adjoins longer: a list may say something else every day.
+func addHistory(all []ledger.Interval, h ledger.Interval) []ledger.Interval {
+	all = slices.Clone(all)
+	for n := range all {
+		if i := &all[n]; i.Cause == h.Cause && i.To.Equal(h.From) {
+			i.To = h.To
+			return all
+		}
+	}
+	return append(all, h)
+}
+
+// joined are the gaps of an individual who is monitored for time that was planned without them.
+func (r *Registry) joined(ctx context.Context, source string, past capture.Window, p *individual) ([]ledger.Gap, error) {
+	if past.End.IsZero() {
 		return nil, nil
 	}
 	owed := within(p.row.Value.Intervals.V, past)
@@ -101,7 +139,7 @@ func (r *Registry) joined(ctx context.Context, s settings.Source, source ledger.
 	}
 	for i := range had { // a batch has everyone who is monitored at any instant of it
 		for _, at := range []time.Time{had[i].Start, had[i].End.Add(-time.Second)} {
-			b, err := r.Ledger.WindowAt(ctx, s.Name, at)
+			b, err := r.Ledger.WindowAt(ctx, source, at)
 			if errors.Is(err, ledger.ErrNotFound) {
 				continue
 			}
@@ -122,7 +160,7 @@ func (r *Registry) joined(ctx context.Context, s settings.Source, source ledger.
 				Person: ledger.PersonKey(p.row.Value.Identifier), Custodian: nameOf(p.row.Value), Lane: p.row.Value.Lane,
 				Start: w.Start, End: end, Reason: capture.ReasonJoined, Opened: r.Now().UTC().Truncate(time.Second),
 			}
-			open, err := r.Ledger.GapOpen(ctx, s.Name, g)
+			open, err := r.Ledger.GapOpen(ctx, source, g)
 			if err != nil {
 				return nil, err
 			}

@@ -63,7 +63,8 @@ func TestWhoIsMonitoredFromAnEarlierTimeIsOwedIt(t *testing.T) {
 		"was monitored for a time":           {[]string{"", row("2026-03-05T05:00:00Z", "2026-03-05T07:00:00Z")}, []string{"05:00-07:00"}},
 		"beginning put back":                 {[]string{row("2026-03-05T10:30:00Z", ""), row("2026-03-05T04:00:00Z", "")}, []string{"04:00-09:00"}},
 		"beginning put forward":              {[]string{row("2026-03-05T04:00:00Z", ""), row("2026-03-05T10:30:00Z", "")}, nil},
-		"and back again":                     {[]string{row("2026-03-05T04:00:00Z", ""), row("2026-03-05T10:30:00Z", ""), row("2026-03-05T04:00:00Z", "")}, []string{"04:00-09:00"}},
+		"and back again":                     {[]string{row("2026-03-05T04:00:00Z", ""), row("2026-03-05T10:30:00Z", ""), row("2026-03-05T04:00:00Z", "")}, nil},
+		"end put back, and forward again":    {[]string{row("", ""), row("", "2026-03-05T05:00:00Z"), row("", "")}, nil},
 		"end put forward":                    {[]string{row("", "2026-03-05T05:00:00Z"), row("", "2026-03-05T10:00:00Z")}, []string{"06:00-10:00"}},
 		"a list that says the same":          {[]string{"", row("2026-03-05T05:30:00Z", ""), row("2026-03-05T05:30:00Z", "")}, []string{"05:30-12:00"}},
 		"leaves and joins from where it was": {[]string{row("", ""), "", row("2026-03-05T05:30:00Z", "")}, nil},
@@ -160,5 +161,22 @@ func TestASourceThatCannotSignInIsInTrouble(t *testing.T) {
 	w.tick()
 	if row, err = w.ledger.Source(t.Context(), testSource); err != nil || row.Value.Trouble != "" || !row.Value.TroubleSince.IsZero() {
 		t.Errorf("after it was mended: %+v, %v", row.Value, err)
+	}
+}
+
+func TestWhatIsTakenFromAListStaysHistoryWhereBatchesWerePlanned(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, tenantOf(ada, "bob@contoso.example"))
+	w.configure(map[string]any{"startDate": "2026-03-05T03:00:00Z"})
+	for n, from := range []string{"2026-03-05T04:00:00Z", "2026-03-05T05:00:00Z", "2026-03-05T06:00:00Z", "2026-03-05T15:00:00Z"} {
+		w.now = hour(13).Add(time.Duration(n) * time.Minute)
+		w.list("bob@contoso.example,,,,", fmt.Sprintf("%s,,,%s,", ada, from))
+		w.tick()
+		if n == 0 {
+			w.planned(3, 12)
+		}
+	}
+	if got, want := show(w.people()[ada].Intervals.V), "03-05T15 - list, 03-05T04 03-05T12 left list"; got != want {
+		t.Errorf("ada is monitored %q, want %q", got, want)
 	}
 }

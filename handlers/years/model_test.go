@@ -144,18 +144,16 @@ func (h *history) happen() {
 			h.list = append(h.list, listed{user: h.joiner, from: h.clock.Now().Add(-back).Truncate(time.Minute)})
 			h.putList()
 		}
-	case 6: // somebody leaves, at some time
+	case 6: // somebody leaves, at some time, or stays after all
 		if h.list[1].to.IsZero() {
 			h.list[1].to = h.clock.Now().Add(time.Duration(h.random.IntN(300)-200) * time.Minute).Truncate(time.Minute)
-			h.putList()
+		} else {
+			h.list[1].to = time.Time{}
 		}
-	case 7: // or was meant to begin later
-		// Once: what was collected before a beginning was put forward is collected again when it is put back, though no item is
-		// captured twice.
-		if from := begin().Add(time.Duration(h.random.IntN(600)) * time.Minute); h.list[0].from.IsZero() {
-			h.list[0].from = from
-			h.putList()
-		}
+		h.putList()
+	case 7: // or was meant to begin later, or earlier after all
+		h.list[0].from = begin().Add(time.Duration(h.random.IntN(600)) * time.Minute)
+		h.putList()
 	case 8:
 		must(h.T, h.ledger.UpdateSource(ctx, testSource, func(s *ledger.Source) bool {
 			if s.Disabled() {
