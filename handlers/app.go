@@ -20,6 +20,7 @@ import (
 	"chainmail/handlers/people"
 	"chainmail/handlers/plan"
 	"chainmail/handlers/preflight"
+	"chainmail/handlers/queue"
 	"chainmail/handlers/settings"
 	"chainmail/handlers/signin"
 	"chainmail/handlers/spool"
@@ -65,6 +66,10 @@ func newApp(env settings.Environment, log *slog.Logger, clock graph.Clock) (*app
 	if err != nil {
 		return nil, fmt.Errorf("CHAINMAIL_EVIDENCE: %w", err)
 	}
+	waiting, err := openQueues(env.Queues)
+	if err != nil {
+		return nil, fmt.Errorf("AzureWebJobsStorage: %w", err)
+	}
 	book, err := openLedger(env.State)
 	if err != nil {
 		return nil, fmt.Errorf("CHAINMAIL_STATE: %w", err)
@@ -87,7 +92,7 @@ func newApp(env settings.Environment, log *slog.Logger, clock graph.Clock) (*app
 	)
 	a := &app{
 		log: log, ledger: book, state: state,
-		planner:  &plan.Planner{Config: inForce, Ledger: book, Chain: sealing, Log: log, Now: now},
+		planner:  &plan.Planner{Config: inForce, Ledger: book, Chain: sealing, Depth: waiting.Depth, Log: log, Now: now},
 		registry: &people.Registry{Config: inForce, Written: written, Ledger: book, Graph: clients.Of, Log: log, Now: now},
 		collector: &collect.Collector{
 			Config: inForce, Ledger: book, State: memory, Evidence: evidence.Container, Chain: sealing, Graph: clients.Of,
@@ -97,7 +102,8 @@ func newApp(env settings.Environment, log *slog.Logger, clock graph.Clock) (*app
 		burier: &bury.Burier{Config: inForce, Ledger: book, Log: log, Now: now},
 	}
 	a.console = &console.Console{
-		Open: env.Console, Ready: a.ensure, Config: inForce, Written: written, State: memory, Ledger: book,
+		Open: env.Console.Local, SignIn: signedIn(env.Console, now), Ready: a.ensure, Config: inForce,
+		Written: written, State: memory, Ledger: book,
 		Preflight: checked(inForce, written, preflight.Checker{Graph: clients.Of, Now: now}), Log: log, Now: now,
 	}
 	return a, nil
@@ -134,6 +140,17 @@ func openVault(c settings.Connection) (*vault.Vault, error) {
 		return nil, err
 	}
 	return vault.Open(vault.Account{BlobServiceURL: c.BlobServiceURI, Credential: cred})
+}
+
+func openQueues(c settings.Connection) (*queue.Queues, error) {
+	if !c.String.IsZero() {
+		return queue.Open(queue.Account{ConnectionString: c.String.Reveal()})
+	}
+	cred, err := identity(c.ClientID)
+	if err != nil {
+		return nil, err
+	}
+	return queue.Open(queue.Account{QueueServiceURL: c.QueueServiceURI, Credential: cred})
 }
 
 func openLedger(c settings.Connection) (*ledger.Ledger, error) {

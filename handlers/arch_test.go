@@ -16,9 +16,9 @@ import (
 // through the ledger, test doubles lie beside what they imitate and are in nobody's row.
 func imports() map[string]string {
 	return map[string]string{
-		".": "bury capture chain collect config console graph host ledger mailfmt mailfmt/doctext pack people plan preflight settings signin spool vault",
+		".": "bury capture chain collect config console graph host ledger mailfmt mailfmt/doctext pack people plan preflight queue settings signin spool vault",
 
-		"plan":    "capture chain config ledger settings",
+		"plan":    "capture chain config ledger queue settings",
 		"collect": "capture chain config graph ledger mailfmt mailfmt/compose mailfmt/doctext mailfmt/event pack settings spool vault",
 		"people":  "capture config graph ledger settings vault",
 		"bury":    "capture config ledger",
@@ -41,12 +41,14 @@ func imports() map[string]string {
 		"pack":            "capture spool",
 		"spool":           "",
 		"vault":           "",
+		"queue":           "",
 		"host":            "",
 		"capture":         "",
 
 		"graph/graphtest":   "capture",
 		"host/hosttest":     "",
 		"npmtest":           "",
+		"npmtest/chromium":  "npmtest",
 		"npmtest/icaljs":    "npmtest",
 		"vault/storagetest": "npmtest",
 	}

@@ -21,6 +21,7 @@ import (
 	"chainmail/handlers/mailfmt/doctext"
 	"chainmail/handlers/people"
 	"chainmail/handlers/plan"
+	"chainmail/handlers/queue"
 	"chainmail/handlers/settings"
 )
 
@@ -73,9 +74,6 @@ func run(ctx context.Context, lookup func(string) (string, bool), clock graph.Cl
 	}
 	return host.New(app.functions(), host.Options{Timeout: ownDeadline, Log: log, HTTP: app.web()}).Serve(ctx, listener)
 }
-
-// queue is the output binding that chunk messages leave by; see function.json of plan, collect and bury.
-const queue = "chunks"
 
 // web is the function with an HTTP trigger: the operators' API.
 func (a *app) web() host.HTTPFunction {
@@ -144,5 +142,5 @@ func emit(chunks ...capture.Chunk) host.Outcome {
 	for _, c := range chunks {
 		messages = append(messages, c.Message())
 	}
-	return host.Outcome{Outputs: map[string][]string{queue: messages}}
+	return host.Outcome{Outputs: map[string][]string{queue.Chunks: messages}}
 }

@@ -84,7 +84,7 @@ func (w *world) dispatch() []capture.Chunk {
 	w.Helper()
 	batches, err := w.ledger.OpenBatches(w.Context(), testSource)
 	must(w.T, err)
-	chunks, err := w.ledger.Dispatch(w.Context(), testSource, batches, w.now)
+	chunks, err := w.ledger.Dispatch(w.Context(), testSource, batches, w.now, true)
 	must(w.T, err)
 	return chunks
 }

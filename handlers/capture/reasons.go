@@ -14,6 +14,7 @@ const (
 	ReasonWindow = "window" // by schedule
 	ReasonLate   = "late"   // to look a second time for what became visible after its window was collected
 	ReasonSplit  = "split"  // to hold the custodians that failed in another batch
+	ReasonLost   = "lost"   // not known: the state was lost while the batch was collected, and it is sealed as it lies there
 )
 
 // Why an individual is owed time that no batch of the schedule has collected, beside the reasons of exclusions.

@@ -188,6 +188,13 @@ func (c *Chain) manifest(ctx context.Context, s settings.Source, b ledger.Batch,
 		}
 	}
 	m.Coverage = append(append(append(m.Coverage, archives(snapshot)...), open...), textless(m.Totals.Texts)...)
+	if b.Reason == capture.ReasonLost {
+		m.Status = capture.Abandoned
+		m.Coverage = append(m.Coverage, pack.Coverage{
+			Scope: "custodians", Reason: "abandoned: the state was lost while the batch was collected; a further batch has its period",
+		})
+		return m, nil, nil
+	}
 	if b.Reason == capture.ReasonSplit {
 		m.Status = capture.Abandoned
 		for _, o := range told {

@@ -153,7 +153,7 @@ func (c *Chain) split(ctx context.Context, s settings.Source, b ledger.Batch, m 
 		Start: b.Start, End: b.End, Reason: capture.ReasonSplit, SplitOf: b.ID, ConfigSHA256: b.ConfigSHA256,
 	}
 	var err error
-	if further.N, further.ID, err = c.Ledger.FreeBatch(ctx, s.Name, b.Window()); err != nil {
+	if further.N, further.ID, err = c.FreeBatch(ctx, s, b.Window()); err != nil {
 		return nil, err
 	}
 	if err := c.Snapshot(ctx, s.Name, &further, failed); err != nil {

@@ -96,7 +96,7 @@ func (w *world) close(batch string, lane, parts int, burnt ...int) {
 	w.Helper()
 	b, err := w.ledger.Batch(w.Context(), source.Name, batch)
 	must(w.T, err)
-	_, err = w.ledger.Dispatch(w.Context(), source.Name, []ledger.Row[ledger.Batch]{b}, now)
+	_, err = w.ledger.Dispatch(w.Context(), source.Name, []ledger.Row[ledger.Batch]{b}, now, false)
 	must(w.T, err)
 	chunk := capture.Chunk{Source: source.Name, Batch: batch, Lane: lane}
 	work, err := w.ledger.Take(w.Context(), chunk, "run", now, now.Add(time.Minute))

@@ -230,7 +230,7 @@ func (w *world) batchOf(period capture.Window, custodians ...capture.Custodian) 
 
 func (w *world) batchFor(reason string, period capture.Window, custodians ...capture.Custodian) string {
 	w.Helper()
-	n, id, err := w.ledger.FreeBatch(w.Context(), testSource, period)
+	n, id, err := w.ledger.FreeBatch(w.Context(), testSource, period, nil)
 	must(w.T, err)
 	b := ledger.Batch{
 		ID: id, Start: period.Start, End: period.End, N: n, Reason: reason, Custodians: len(custodians),
@@ -265,7 +265,7 @@ func (w *world) open() []ledger.Row[ledger.Batch] {
 // dispatch gives out messages as the planner does.
 func (w *world) dispatch() []capture.Chunk {
 	w.Helper()
-	chunks, err := w.ledger.Dispatch(w.Context(), testSource, w.open(), w.clock.Now())
+	chunks, err := w.ledger.Dispatch(w.Context(), testSource, w.open(), w.clock.Now(), true)
 	must(w.T, err)
 	return chunks
 }

@@ -14,7 +14,7 @@ func reads() []call {
 	var all []call
 	for _, path := range []string{
 		"sources", "sources/o365-mail", "sources/o365-mail/custodians", "batches", "batches/o365-mail/" + firstID, "exceptions", "gaps",
-		"config", "individuals/people.csv", "preflight/o365-mail", "no/such/path",
+		"config", "individuals/people.csv", "preflight/o365-mail", "openapi.json", "no/such/path",
 	} {
 		all = append(all, call{method: "GET", path: "/api/" + path})
 	}

@@ -23,7 +23,16 @@ type problem struct {
 	Detail string          `json:"detail"` // what is wrong and what to do
 	Faults settings.Faults `json:"faults,omitempty"`
 
-	allow string // the methods that are
+	allow  string // the methods that are
+	signIn bool   // it is for want of one
+}
+
+// challenge is what HTTP wants said to whoever has not signed in.
+func (p *problem) challenge() string {
+	if p.signIn {
+		return "Bearer"
+	}
+	return ""
 }
 
 // Error implements error. The text is for the caller, and goes into no log.
@@ -65,6 +74,8 @@ type reply struct {
 	media  string // empty: JSON
 	etag   string
 	allow  string
+
+	challenge string
 }
 
 func (a reply) write(w http.ResponseWriter) error {
@@ -86,7 +97,7 @@ func (a reply) write(w http.ResponseWriter) error {
 		w.Header().Set("Content-Disposition", "attachment")
 	}
 	w.Header().Set("Content-Type", media)
-	for name, value := range map[string]string{"ETag": a.etag, "Allow": a.allow} {
+	for name, value := range map[string]string{"ETag": a.etag, "Allow": a.allow, "WWW-Authenticate": a.challenge} {
 		if value != "" {
 			w.Header().Set(name, value)
 		}

@@ -78,17 +78,19 @@ type chunkView struct {
 	Documents int       `json:"documents"`
 }
 
+// A detailedBatch is a batch with its chunks.
+type detailedBatch struct {
+	batchView
+	Chunks []chunkView `json:"chunks"`
+}
+
 // batch: GET /batches/{source}/{batch}.
 func (c *Console) batch(q *request) (reply, error) {
 	source, b, err := c.batchOf(q)
 	if err != nil {
 		return reply{}, err
 	}
-	var v struct {
-		batchView
-		Chunks []chunkView `json:"chunks"`
-	}
-	v.batchView, v.Chunks = viewBatch(source, "", b), []chunkView{}
+	v := detailedBatch{viewBatch(source, "", b), []chunkView{}}
 	rows, err := c.Ledger.Chunks(q.ctx, source, b.ID)
 	if err != nil {
 		return reply{}, err
@@ -147,7 +149,7 @@ func (c *Console) retry(q *request) (reply, error) {
 		return reply{}, failed(http.StatusConflict, "There is nothing to try again",
 			"The batch left no time open, or it is being tried: GET /api/gaps?source="+source+" lists what is owed.")
 	}
-	record, err := c.record(q.ctx, action{Action: "retry", Source: source, Batch: b.ID, Reason: reason}, nil)
+	record, err := c.record(q, action{Action: "retry", Source: source, Batch: b.ID, Reason: reason}, nil)
 	if err != nil {
 		return reply{}, err
 	}
@@ -185,7 +187,7 @@ func (c *Console) abandon(q *request) (reply, error) {
 		_, err := c.Ledger.Abandon(q.ctx, source, b.ID, c.Now().UTC())
 		return reply{value: map[string]any{"changed": false}}, err
 	}
-	record, err := c.record(q.ctx, action{Action: "abandon", Source: source, Batch: b.ID, Reason: reason}, nil)
+	record, err := c.record(q, action{Action: "abandon", Source: source, Batch: b.ID, Reason: reason}, nil)
 	if err != nil {
 		return reply{}, err
 	}

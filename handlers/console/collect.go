@@ -41,7 +41,7 @@ func (c *Console) collect(q *request) (reply, error) {
 	if err := q.decode(&wanted); err != nil {
 		return reply{}, err
 	}
-	everybody, err := c.Ledger.People(q.ctx, s.Name)
+	everybody, err := c.individuals(q, s.Name, wanted.Custodians)
 	if err != nil {
 		return reply{}, err
 	}
@@ -65,7 +65,7 @@ func (c *Console) collect(q *request) (reply, error) {
 	for _, p := range people {
 		a.Custodians = append(a.Custodians, p.Custodian().Name())
 	}
-	record, err := c.record(q.ctx, a, nil)
+	record, err := c.record(q, a, nil)
 	if err != nil {
 		return reply{}, err
 	}
@@ -74,6 +74,27 @@ func (c *Console) collect(q *request) (reply, error) {
 		"custodians": a.Custodians, "gaps": len(people) * len(months), "opened": opened, "record": record,
 		"notes": notes(s, row.Value, people, period, c.Now().UTC()),
 	}}, err
+}
+
+// fewNames is how many individuals are looked up one by one, rather than found among all.
+const fewNames = 20
+
+// individuals are those among whom the names are looked for: those that have them as identifiers, or everybody.
+func (c *Console) individuals(q *request, source string, names []string) ([]ledger.Row[ledger.Person], error) {
+	var found []ledger.Row[ledger.Person]
+	for _, name := range names[:min(len(names), fewNames)] {
+		row, err := c.Ledger.Person(q.ctx, source, ledger.PersonKey(strings.TrimSpace(name)))
+		if err != nil {
+			return nil, err
+		}
+		if row.Exists() {
+			found = append(found, row)
+		}
+	}
+	if len(found) == len(names) {
+		return found, nil
+	}
+	return c.Ledger.People(q.ctx, source)
 }
 
 // people are the individuals that are wanted, each once.

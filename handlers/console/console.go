@@ -1,5 +1,8 @@
-// Package console is the operators' API, HTTP and JSON below /api: it shows how far the sources, batches, individuals,
-// exceptions and gaps are, takes new settings and lists of individuals, and does what an operator asks for.
+// Package console is the operators' console, an API of HTTP and JSON below /api and pages for people below /api/console: it shows
+// how far the sources, batches, individuals, exceptions and gaps are, takes new settings and lists of individuals, and does what
+// an operator asks for.
+//
+// The pages are HTML without scripts. They ask the API's own functions and do what they do by them, so that the two never differ.
 //
 // Nothing is done without a record of who, when, what and why, which is written once as state blob actions/<time>-<random>.json
 // before the change is made. Answers may hold addresses, which operators see; logs hold object ids.
@@ -19,9 +22,10 @@ import (
 	"chainmail/handlers/vault"
 )
 
-// A Console answers operators. All fields but Open and Preflight are needed.
+// A Console answers operators. All fields but Open, SignIn and Preflight are needed.
 type Console struct {
-	Open      bool                        // it may answer: see [settings.Environment]; else it refuses everybody
+	Open      bool                        // it answers this machine
+	SignIn    *SignIn                     // it answers whoever signs in; with neither it refuses everybody
 	Ready     func(context.Context) error // makes what the fields below stand for, before the first answer
 	Config    *config.Store
 	Written   *vault.Container // container config: the sources file, and the lists of individuals beside it
@@ -60,6 +64,7 @@ func routes() []route {
 		{"GET", "preflight/{source}", "", "", (*Console).preflight},
 		{"GET", "config", "", "", (*Console).sourcesFile},
 		{"PUT", "config", "check reason", "", (*Console).putSourcesFile},
+		{"GET", "openapi.json", "", "", (*Console).openAPI},
 		{"GET", "individuals/{file...}", "", "", (*Console).list},
 		{"PUT", "individuals/{file...}", "check reason", mediaCSV, (*Console).putList},
 	}
@@ -70,19 +75,29 @@ const prefix = "/api/"
 // ServeHTTP answers one request.
 func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	harden(w.Header())
-	answer, err := c.handle(w, r)
-	var p *problem
-	if err != nil && !errors.As(err, &p) {
-		c.Log.ErrorContext(r.Context(), "request failed", "error", err)
-		p = failed(http.StatusInternalServerError, "The request could not be carried out",
-			"Try it again; the log of the handler has the reason under the message \"request failed\".")
+	if isPage(r.URL.Path) {
+		c.servePage(w, r)
+		return
 	}
-	if p != nil {
-		answer = reply{status: p.Status, media: mediaProblem, value: p, allow: p.allow}
+	answer, err := c.handle(w, r)
+	if err != nil {
+		p := c.problem(r.Context(), err)
+		answer = reply{status: p.Status, media: mediaProblem, value: p, allow: p.allow, challenge: p.challenge()}
 	}
 	if err := answer.write(w); err != nil {
 		c.Log.WarnContext(r.Context(), "answer not written", "error", "connection closed")
 	}
+}
+
+// problem is what to say of an error: itself, or that something failed, which the log tells of.
+func (c *Console) problem(ctx context.Context, err error) *problem {
+	var p *problem
+	if !errors.As(err, &p) {
+		c.Log.ErrorContext(ctx, "request failed", "error", err)
+		p = failed(http.StatusInternalServerError, "The request could not be carried out",
+			"Try it again; the log of the handler has the reason under the message \"request failed\".")
+	}
+	return p
 }
 
 // harden has browsers take an answer for nothing but what it says it is, show it within nothing, and keep it nowhere.
@@ -95,7 +110,11 @@ func harden(h http.Header) {
 }
 
 func (c *Console) handle(w http.ResponseWriter, r *http.Request) (reply, error) {
-	if err := c.admit(r); err != nil {
+	who, err := c.admit(r)
+	if err != nil {
+		return reply{}, err
+	}
+	if err := permit(who, r.Method); err != nil {
 		return reply{}, err
 	}
 	found, args, err := find(r)
@@ -109,6 +128,7 @@ func (c *Console) handle(w http.ResponseWriter, r *http.Request) (reply, error) 
 	if err != nil {
 		return reply{}, err
 	}
+	q.who = who
 	return found.answer(c, q)
 }
 
@@ -132,7 +152,8 @@ func find(r *http.Request) (route, map[string]string, error) {
 		return route{}, nil, p
 	}
 	return route{}, nil, failed(http.StatusNotFound, "There is no such path",
-		"The paths begin with /api/sources, /api/batches, /api/exceptions, /api/gaps, /api/preflight, /api/config and /api/individuals.")
+		"The page is /api/console. The API's paths, which /api/openapi.json tells all of, begin with "+
+			"/api/sources, /api/batches, /api/exceptions, /api/gaps, /api/preflight, /api/config and /api/individuals.")
 }
 
 func match(pattern, path string) (map[string]string, bool) {

@@ -134,7 +134,7 @@ func (c *Console) closeException(q *request) (reply, error) {
 		return reply{}, failed(http.StatusConflict, "The exception is closed", "It was closed before, and what became of it stands.")
 	}
 	a := action{Action: "close", Source: s.Name, Custodians: []string{id[1]}, Item: id[2], Reason: reason}
-	record, err := c.record(q.ctx, a, nil)
+	record, err := c.record(q, a, nil)
 	if err != nil {
 		return reply{}, err
 	}
@@ -172,10 +172,12 @@ type gapView struct {
 func (c *Console) gaps(q *request) (reply, error) {
 	return paged(c, q, func(source, after string, top int) (ledger.Slice[ledger.Gap], error) {
 		return c.Ledger.GapsSlice(q.ctx, source, after, top)
-	}, func(source, key string, g ledger.Gap) gapView {
-		return gapView{
-			Source: source, Key: key, Custodian: g.Custodian, Lane: g.Lane, Start: g.Start, End: g.End, Reason: g.Reason, Origin: g.Origin,
-			Opened: g.Opened, Attempts: g.Attempts, Due: g.Due, Held: g.Held, Asked: g.Asked, RetryOf: g.RetryOf, Batch: g.Batch,
-		}
-	})
+	}, viewGap)
+}
+
+func viewGap(source, key string, g ledger.Gap) gapView {
+	return gapView{
+		Source: source, Key: key, Custodian: g.Custodian, Lane: g.Lane, Start: g.Start, End: g.End, Reason: g.Reason, Origin: g.Origin,
+		Opened: g.Opened, Attempts: g.Attempts, Due: g.Due, Held: g.Held, Asked: g.Asked, RetryOf: g.RetryOf, Batch: g.Batch,
+	}
 }

@@ -150,7 +150,7 @@ func (c *Console) put(q *request, name string, said map[string]any, after func(c
 		if version.Exists() {
 			a.Was = hash(old)
 		}
-		if said["record"], err = c.record(q.ctx, a, q.body); err != nil {
+		if said["record"], err = c.record(q, a, q.body); err != nil {
 			return reply{}, err
 		}
 		err = c.Written.Replace(q.ctx, name, q.body, version)

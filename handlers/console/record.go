@@ -1,7 +1,6 @@
 package console
 
 import (
-	"context"
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
@@ -12,7 +11,7 @@ import (
 // An action is the record of what an operator does.
 type action struct {
 	At         time.Time `json:"at"`
-	Who        string    `json:"who"`
+	Who        string    `json:"who"`    // the person's object id; local: whoever works on this machine
 	Action     string    `json:"action"` // disable, collect and so on
 	Source     string    `json:"source,omitempty"`
 	Batch      string    `json:"batch,omitempty"`
@@ -34,8 +33,9 @@ const (
 
 // record keeps an action before it takes effect, with the content that it writes if it writes any, and gives the record's
 // name.
-func (c *Console) record(ctx context.Context, a action, content []byte) (string, error) {
-	a.At, a.Who = c.Now().UTC(), local
+func (c *Console) record(q *request, a action, content []byte) (string, error) {
+	ctx := q.ctx
+	a.At, a.Who = c.Now().UTC(), q.who.name
 	stem := records + a.At.Format("20060102T150405.000Z") + "-" + strings.ToLower(rand.Text()[:13])
 	if content != nil {
 		a.Content = stem + ".content"

@@ -30,10 +30,12 @@ const (
 // A request is one that has been read and whose query, media type and length are good.
 type request struct {
 	ctx    context.Context
+	who    person
 	args   map[string]string
 	query  url.Values
 	header http.Header
 	body   []byte
+	form   url.Values // of a page
 }
 
 func read(w http.ResponseWriter, r *http.Request, to route, args map[string]string) (*request, error) {

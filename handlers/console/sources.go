@@ -3,6 +3,7 @@ package console
 import (
 	"context"
 	"net/http"
+	"slices"
 	"time"
 
 	"chainmail/handlers/capture"
@@ -41,6 +42,20 @@ func viewSource(s settings.Source, r ledger.Source, now time.Time) sourceView {
 	return v
 }
 
+// A sourcesAnswer is all sources, with the settings that they are from.
+type sourcesAnswer struct {
+	Value  []sourceView `json:"value"`
+	Config configView   `json:"config"`
+}
+
+// A configView is which settings are in force.
+type configView struct {
+	SHA256     string    `json:"sha256,omitempty"` // of the settings in force
+	AcceptedAt time.Time `json:"acceptedAt,omitzero"`
+	Rejected   string    `json:"rejected,omitempty"` // SHA-256 of a newer file with faults
+	Faults     int       `json:"faults,omitempty"`
+}
+
 // sources: GET /sources.
 func (c *Console) sources(q *request) (reply, error) {
 	force, err := c.Config.Current(q.ctx)
@@ -51,15 +66,7 @@ func (c *Console) sources(q *request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	var answer struct {
-		Value  []sourceView `json:"value"`
-		Config struct {
-			SHA256     string    `json:"sha256,omitempty"` // of the settings in force
-			AcceptedAt time.Time `json:"acceptedAt,omitzero"`
-			Rejected   string    `json:"rejected,omitempty"` // SHA-256 of a newer file with faults
-			Faults     int       `json:"faults,omitempty"`
-		} `json:"config"`
-	}
+	var answer sourcesAnswer
 	answer.Config.SHA256, answer.Config.AcceptedAt = force.SHA256, row.Value.AcceptedAt
 	answer.Config.Rejected, answer.Config.Faults = row.Value.Rejected, row.Value.Faults
 	answer.Value = []sourceView{}
@@ -89,13 +96,22 @@ func (c *Console) find(ctx context.Context, name string) (settings.Source, error
 // A detailedSource is a source with what there is of it.
 type detailedSource struct {
 	sourceView
+	Forecast       forecast                    `json:"forecast"`
 	Batches        map[capture.BatchStatus]int `json:"batches"` // how many, by their statuses
 	Documents      int                         `json:"documents"`
 	Individuals    int                         `json:"individuals"`
 	Excluded       map[string]int              `json:"excluded"` // individuals who cannot be collected, by the reasons
 	OpenExceptions int                         `json:"openExceptions"`
 	Gaps           int                         `json:"gaps"`
+	Sealed         int                         `json:"sealed"`            // batches that are final
+	AtLeast        []string                    `json:"atLeast,omitempty"` // the figures that were not counted to their ends
 }
+
+// Bounds of what is read of a source at once. A thousand rows are a page of Table storage.
+const (
+	mostCounted = 5000
+	paceBatches = 30
+)
 
 // source: GET /sources/{source}.
 func (c *Console) source(q *request) (reply, error) {
@@ -107,33 +123,47 @@ func (c *Console) source(q *request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	v := detailedSource{sourceView: viewSource(s, r.Value, c.Now())}
-	v.Batches, v.Excluded = map[capture.BatchStatus]int{}, map[string]int{}
-	batches, err := c.Ledger.Batches(q.ctx, s.Name)
+	head, err := c.Ledger.Head(q.ctx, s.Name)
 	if err != nil {
 		return reply{}, err
 	}
-	for _, b := range batches {
-		v.Batches[b.Value.Status]++
-		v.Documents += b.Value.Documents
-	}
-	people, err := c.Ledger.People(q.ctx, s.Name)
+	t, err := c.Ledger.Tally(q.ctx, s.Name, mostCounted)
 	if err != nil {
 		return reply{}, err
 	}
-	v.Individuals = len(people)
-	for _, p := range people {
-		if p.Value.Reason != "" {
-			v.Excluded[p.Value.Reason]++
+	v := detailedSource{
+		sourceView: viewSource(s, r.Value, c.Now()), Batches: t.Batches, Documents: t.Documents, Individuals: t.Individuals,
+		Excluded: t.Excluded, OpenExceptions: t.Exceptions, Gaps: t.Gaps, Sealed: head.Value.Sequence,
+	}
+	for name, more := range map[string]bool{
+		"batches": t.MoreBatches, "documents": t.MoreBatches, "individuals": t.MoreIndividuals, "excluded": t.MoreIndividuals,
+		"openExceptions": t.MoreExceptions, "gaps": t.MoreGaps,
+	} {
+		if more {
+			v.AtLeast = append(v.AtLeast, name)
 		}
 	}
-	exceptions, err := c.Ledger.Exceptions(q.ctx, s.Name)
-	if err != nil {
-		return reply{}, err
-	}
-	gaps, err := c.Ledger.Gaps(q.ctx, s.Name)
-	v.OpenExceptions, v.Gaps = len(exceptions), len(gaps)
+	slices.Sort(v.AtLeast)
+	recent, _, err := c.latest(q, s, r.Value.State, paceBatches)
+	v.Forecast = forecastOf(s, r.Value, recent, c.Now().UTC())
 	return reply{value: v}, err
+}
+
+// latest are the batches before an instant, the oldest first.
+func (c *Console) latest(q *request, s settings.Source, before time.Time, top int) ([]ledger.Batch, bool, error) {
+	if before.IsZero() { // after a reset there may be batches of the time before it
+		before = c.Now().UTC()
+	}
+	usual := s.Frequency
+	if s.Merge {
+		usual *= time.Duration(max(s.MaxMerge, 1))
+	}
+	rows, older, err := c.Ledger.BatchesBack(q.ctx, s.Name, before, usual, top)
+	var all []ledger.Batch
+	for _, r := range rows {
+		all = append(all, r.Value)
+	}
+	return all, older, err
 }
 
 // A changed source says whether a request has changed anything, and by which record.
@@ -188,7 +218,7 @@ func (c *Console) switched(q *request, what string, due func(settings.Source, le
 		return reply{}, err
 	}
 	if done.Changed {
-		if done.Record, err = c.record(q.ctx, action{Action: what, Source: s.Name, Reason: reason}, nil); err != nil {
+		if done.Record, err = c.record(q, action{Action: what, Source: s.Name, Reason: reason}, nil); err != nil {
 			return reply{}, err
 		}
 		if err := change(s.Name, reason, c.Now().UTC()); err != nil {

@@ -106,14 +106,24 @@ func (l *Ledger) CreateBatch(ctx context.Context, name string, source Row[Source
 	return l.commit(ctx, name, replace("source", source), insert(batchKey(b.ID), b), insert(openKey(b.ID), struct{}{}))
 }
 
-// FreeBatch gives the number and the name of the next batch of a period.
-func (l *Ledger) FreeBatch(ctx context.Context, source string, w capture.Window) (n int, id string, err error) {
+// FreeBatch gives the number and the name of the next batch of a period, of a name that is not taken elsewhere; taken may be nil.
+func (l *Ledger) FreeBatch(
+	ctx context.Context, source string, w capture.Window, taken func(id string) (bool, error),
+) (n int, id string, err error) {
 	for n = 1; ; n++ {
 		id = capture.BatchID(w, n)
-		if _, err := l.Batch(ctx, source, id); errors.Is(err, ErrNotFound) {
-			return n, id, nil
-		} else if err != nil {
+		_, err := l.Batch(ctx, source, id)
+		there := err == nil
+		if errors.Is(err, ErrNotFound) {
+			if err = nil; taken != nil {
+				there, err = taken(id)
+			}
+		}
+		if err != nil {
 			return 0, "", err
+		}
+		if !there {
+			return n, id, nil
 		}
 	}
 }

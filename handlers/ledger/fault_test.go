@@ -89,7 +89,7 @@ var changes = map[string]func(t *testing.T, l *Ledger) func(context.Context) (st
 		return func(ctx context.Context) (string, error) {
 			batches, err := l.OpenBatches(ctx, source)
 			must(t, err)
-			chunks, err := l.Dispatch(ctx, source, batches, now)
+			chunks, err := l.Dispatch(ctx, source, batches, now, false)
 			return fmt.Sprint(chunks), err
 		}
 	},

@@ -250,7 +250,7 @@ func TestABatchThatIsGivenUpIsClosedWithWhatItHas(t *testing.T) {
 	must(t, l.CreateBatch(t.Context(), source, src, b))
 	open, err := l.OpenBatches(t.Context(), source)
 	must(t, err)
-	_, err = l.Dispatch(t.Context(), source, open, now)
+	_, err = l.Dispatch(t.Context(), source, open, now, false)
 	must(t, err)
 	chunk := capture.Chunk{Source: source, Batch: b.ID, Lane: 0}
 	w, err := l.Take(t.Context(), chunk, "run1", now, now.Add(time.Minute))

@@ -215,19 +215,29 @@ func (l *Ledger) next(ctx context.Context, source string, lane int, open []Row[B
 	return fresh, nil
 }
 
-// The time after which a chunk's message that nobody took is given out anew, doubled each time: it may be lost, or wait
-// behind others in the queue. A second copy is harmless.
+// The time after which a chunk's message that nobody took is given out anew. Where nothing is in the queue it is lost. Else it
+// may wait behind others, and the time is doubled with each copy, which is harmless.
 const (
-	emitAgain    = 10 * time.Minute
+	emitLost     = 10 * time.Minute
+	emitAgain    = 30 * time.Minute
 	emitAgainMax = 8 * time.Hour
 )
+
+// stale is how old a lane's message must be to be given out anew.
+func (l Lane) stale(emptied bool) time.Duration {
+	if emptied {
+		return emitLost
+	}
+	return min(emitAgain<<min(max(l.Emits, 1)-1, 10), emitAgainMax)
+}
 
 // lanesAtOnce bounds the lanes that are looked at side by side.
 const lanesAtOnce = 16
 
 // Dispatch looks at the lanes of a source's open batches and returns the chunks whose messages are to be given out now:
-// of idle lanes that have work, of lanes whose run died, and of lanes whose message seems lost.
-func (l *Ledger) Dispatch(ctx context.Context, source string, open []Row[Batch], now time.Time) ([]capture.Chunk, error) {
+// of idle lanes that have work, of lanes whose run died, and of lanes whose message seems lost; emptied says that no message
+// was in the queue at that time.
+func (l *Ledger) Dispatch(ctx context.Context, source string, open []Row[Batch], now time.Time, emptied bool) ([]capture.Chunk, error) {
 	var lanes []int
 	for _, b := range open {
 		lanes = append(lanes, b.Value.Lanes.V...)
@@ -239,7 +249,7 @@ func (l *Ledger) Dispatch(ctx context.Context, source string, open []Row[Batch],
 	g.SetLimit(lanesAtOnce)
 	for i, n := range lanes {
 		g.Go(func() (err error) {
-			turns[i], err = l.dispatch(ctx, source, n, open, now)
+			turns[i], err = l.dispatch(ctx, source, n, open, now, emptied)
 			return err
 		})
 	}
@@ -248,7 +258,7 @@ func (l *Ledger) Dispatch(ctx context.Context, source string, open []Row[Batch],
 }
 
 // dispatch gives out the lane's message; a zero chunk: there is none to give out.
-func (l *Ledger) dispatch(ctx context.Context, source string, n int, open []Row[Batch], now time.Time) (capture.Chunk, error) {
+func (l *Ledger) dispatch(ctx context.Context, source string, n int, open []Row[Batch], now time.Time, emptied bool) (capture.Chunk, error) {
 	lane, err := find[Lane](ctx, l, source, laneKey(n))
 	if err != nil {
 		return capture.Chunk{}, err
@@ -263,7 +273,7 @@ func (l *Ledger) dispatch(ctx context.Context, source string, n int, open []Row[
 		lane.Value = turn(n, batch, now)
 	case v.Held(now):
 		return capture.Chunk{}, nil
-	case v.Run == "" && now.Before(v.Emitted.Add(min(emitAgain<<min(max(v.Emits, 1)-1, 10), emitAgainMax))):
+	case v.Run == "" && now.Before(v.Emitted.Add(v.stale(emptied))):
 		return capture.Chunk{}, nil
 	default:
 		emits := v.Emits + 1

@@ -144,7 +144,7 @@ func TestARunDecidesAnewWhenTheLaneHasChanged(t *testing.T) {
 	again := func(l *Ledger, t *testing.T) error {
 		batches, err := l.OpenBatches(t.Context(), source)
 		if err == nil {
-			_, err = l.Dispatch(t.Context(), source, batches, now)
+			_, err = l.Dispatch(t.Context(), source, batches, now, false)
 		}
 		return err
 	}
@@ -397,7 +397,7 @@ func TestDispatchGivesOutOnceForManyPlanners(t *testing.T) {
 	got, errs := make([][]capture.Chunk, 6), make([]error, 6)
 	var wg sync.WaitGroup
 	for i := range got {
-		wg.Go(func() { got[i], errs[i] = l.Dispatch(t.Context(), source, batches, now) })
+		wg.Go(func() { got[i], errs[i] = l.Dispatch(t.Context(), source, batches, now, false) })
 	}
 	wg.Wait()
 	must(t, errors.Join(errs...))
@@ -425,16 +425,16 @@ func TestDispatchLooksAfterLanes(t *testing.T) {
 		{"idle, closed", &Lane{}, &Chunk{Status: ChunkClosed}, second, 1},
 		{"held", &Lane{Batch: first, Emitted: ago(time.Hour), Emits: 1, Run: "r", Until: now.Add(1)}, nil, "", 0},
 		{"its run died", &Lane{Batch: first, Emitted: ago(time.Minute), Emits: 1, Run: "r", Until: now}, nil, first, 2},
-		{"just given out", &Lane{Batch: first, Emitted: ago(10*time.Minute - 1), Emits: 1}, nil, "", 0},
-		{"lost", &Lane{Batch: first, Emitted: ago(10 * time.Minute), Emits: 1}, nil, first, 2},
-		{"lost, while another is due", &Lane{Batch: second, Emitted: ago(10 * time.Minute), Emits: 1}, nil, second, 2},
-		{"given out twice", &Lane{Batch: first, Emitted: ago(20*time.Minute - 1), Emits: 2}, nil, "", 0},
-		{"lost twice", &Lane{Batch: first, Emitted: ago(20 * time.Minute), Emits: 2}, nil, first, 3},
-		{"given out five times", &Lane{Batch: first, Emitted: ago(160*time.Minute - 1), Emits: 5}, nil, "", 0},
-		{"lost five times", &Lane{Batch: first, Emitted: ago(160 * time.Minute), Emits: 5}, nil, first, 6},
+		{"just given out", &Lane{Batch: first, Emitted: ago(30*time.Minute - 1), Emits: 1}, nil, "", 0},
+		{"lost", &Lane{Batch: first, Emitted: ago(30 * time.Minute), Emits: 1}, nil, first, 2},
+		{"lost, while another is due", &Lane{Batch: second, Emitted: ago(30 * time.Minute), Emits: 1}, nil, second, 2},
+		{"given out twice", &Lane{Batch: first, Emitted: ago(60*time.Minute - 1), Emits: 2}, nil, "", 0},
+		{"lost twice", &Lane{Batch: first, Emitted: ago(60 * time.Minute), Emits: 2}, nil, first, 3},
+		{"given out five times", &Lane{Batch: first, Emitted: ago(8*time.Hour - 1), Emits: 5}, nil, "", 0},
+		{"lost five times", &Lane{Batch: first, Emitted: ago(8 * time.Hour), Emits: 5}, nil, first, 6},
 		{"given out for days", &Lane{Batch: first, Emitted: ago(8*time.Hour - 1), Emits: 100}, nil, "", 0},
 		{"lost for days", &Lane{Batch: first, Emitted: ago(8 * time.Hour), Emits: 100}, nil, first, 101},
-		{"never counted", &Lane{Batch: first, Emitted: ago(10 * time.Minute)}, nil, first, 1},
+		{"never counted", &Lane{Batch: first, Emitted: ago(30 * time.Minute)}, nil, first, 1},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
@@ -463,6 +463,37 @@ func TestDispatchLooksAfterLanes(t *testing.T) {
 			}
 			if got := dispatch(t, l, now); len(got) != 0 {
 				t.Errorf("given out again: %v", got)
+			}
+		})
+	}
+}
+
+func TestAMessageIsLostWhereNothingWaitsAndElseWaitsItself(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		age     time.Duration
+		emits   int
+		emptied bool
+		want    int // messages
+	}{
+		{10*time.Minute - 1, 1, true, 0},
+		{10 * time.Minute, 1, true, 1},
+		{10 * time.Minute, 100, true, 1},
+		{10 * time.Minute, 1, false, 0},
+		{30 * time.Minute, 1, false, 1},
+		{30 * time.Minute, 2, false, 0},
+	} {
+		t.Run(fmt.Sprint(row), func(t *testing.T) {
+			t.Parallel()
+			l := empty(t)
+			create(t, l, batchOf(first, 0))
+			put(t, l, laneKey(0), Lane{Batch: first, Emitted: now.Add(-row.age), Emits: row.emits})
+			batches, err := l.OpenBatches(t.Context(), source)
+			must(t, err)
+			chunks, err := l.Dispatch(t.Context(), source, batches, now, row.emptied)
+			must(t, err)
+			if len(chunks) != row.want {
+				t.Errorf("given out %v, want %d", chunks, row.want)
 			}
 		})
 	}

@@ -91,7 +91,7 @@ func dispatch(t *testing.T, l *Ledger, at time.Time) []capture.Chunk {
 	t.Helper()
 	batches, err := l.OpenBatches(t.Context(), source)
 	must(t, err)
-	chunks, err := l.Dispatch(t.Context(), source, batches, at)
+	chunks, err := l.Dispatch(t.Context(), source, batches, at, false)
 	must(t, err)
 	return chunks
 }

@@ -12,6 +12,7 @@ import (
 	"chainmail/handlers/chain"
 	"chainmail/handlers/config"
 	"chainmail/handlers/ledger"
+	"chainmail/handlers/queue"
 	"chainmail/handlers/settings"
 )
 
@@ -23,6 +24,7 @@ type Planner struct {
 	Config *config.Store
 	Ledger *ledger.Ledger
 	Chain  *chain.Chain
+	Depth  func(ctx context.Context, queue string) (int, error) // how many messages a queue holds, those that are worked on included
 	Log    *slog.Logger
 	Now    func() time.Time
 }
@@ -35,10 +37,11 @@ func (p *Planner) Tick(ctx context.Context) ([]capture.Chunk, error) {
 	if err != nil {
 		return nil, err
 	}
+	emptied := p.count(ctx)
 	var chunks []capture.Chunk
 	var faults []error
 	for _, s := range force.Sources {
-		c, err := p.source(ctx, s, force.SHA256)
+		c, err := p.source(ctx, s, force.SHA256, emptied)
 		chunks = append(chunks, c...) // those of an earlier step count even when a later one failed
 		if err != nil {
 			p.Log.ErrorContext(ctx, "source not planned", "source", s.Name, "error", err)
@@ -51,13 +54,28 @@ func (p *Planner) Tick(ctx context.Context) ([]capture.Chunk, error) {
 	return chunks, nil // an error would lose the messages
 }
 
+// count tells how many messages wait in the queues, and reports whether it is known that none of a chunk does. Where they cannot
+// be counted, lost messages are found by time alone.
+func (p *Planner) count(ctx context.Context) (emptied bool) {
+	for _, name := range []string{queue.Chunks, queue.Poison} {
+		n, err := p.Depth(ctx, name)
+		if err != nil {
+			p.Log.WarnContext(ctx, "queue not counted", "queue", name, "error", err)
+			continue
+		}
+		p.Log.InfoContext(ctx, "queue depth", "queue", name, "messages", n)
+		emptied = emptied || name == queue.Chunks && n == 0
+	}
+	return emptied
+}
+
 // source plans one source. What is wrong with one batch or step keeps none of the others from theirs.
-func (p *Planner) source(ctx context.Context, s settings.Source, configSum string) ([]capture.Chunk, error) {
+func (p *Planner) source(ctx context.Context, s settings.Source, configSum string, emptied bool) ([]capture.Chunk, error) {
 	var row ledger.Row[ledger.Source]
 	var fault error
 	if s.Enabled {
 		// Read before the open batches are counted: whoever makes a batch after that changes the row's version.
-		row, fault = p.ready(ctx, s, p.Now().UTC())
+		row, fault = p.ready(ctx, s, configSum, p.Now().UTC())
 	}
 	open, err := p.Ledger.OpenBatches(ctx, s.Name)
 	if err != nil {
@@ -71,7 +89,7 @@ func (p *Planner) source(ctx context.Context, s settings.Source, configSum strin
 		fault = errors.Join(fault, work.plan(ctx))
 		open = work.open
 	}
-	chunks, err := p.Ledger.Dispatch(ctx, s.Name, p.workable(s, row.Value, open), p.Now().UTC())
+	chunks, err := p.Ledger.Dispatch(ctx, s.Name, p.workable(s, row.Value, open), p.Now().UTC(), emptied)
 	return chunks, errors.Join(fault, err)
 }
 
@@ -185,7 +203,7 @@ func (w *work) cut(ctx context.Context) error {
 func (w *work) make(ctx context.Context, b ledger.Batch, custodians []capture.Custodian, create func(ledger.Batch) error) (bool, error) {
 	s := w.source
 	var err error
-	if b.N, b.ID, err = w.Ledger.FreeBatch(ctx, s.Name, b.Window()); err != nil {
+	if b.N, b.ID, err = w.Chain.FreeBatch(ctx, s, b.Window()); err != nil {
 		return false, err
 	}
 	capture.NameMailboxesOnce(custodians)
@@ -211,18 +229,25 @@ func (w *work) make(ctx context.Context, b ledger.Batch, custodians []capture.Cu
 }
 
 // ready gives the source's row, made at the first tick that finds the source enabled. Collection begins at the start
-// date, or without one at that moment. A source that has been in trouble for too long is disabled.
-func (p *Planner) ready(ctx context.Context, s settings.Source, now time.Time) (ledger.Row[ledger.Source], error) {
+// date, or without one at that moment; where evidence is older than the ledger, no earlier than the evidence is whole to. A
+// source that has been in trouble for too long is disabled.
+func (p *Planner) ready(ctx context.Context, s settings.Source, config string, now time.Time) (ledger.Row[ledger.Source], error) {
+	row, err := p.Ledger.Source(ctx, s.Name)
+	if err != nil {
+		return row, err
+	}
+	var until time.Time
+	if row.Value.Container == "" && !row.Value.Disabled() { // it was never enabled, as far as the ledger knows
+		if until, err = p.Chain.Resume(ctx, s, config); err != nil {
+			return row, err
+		}
+	}
 	disabled := ""
-	err := p.Ledger.UpdateSource(ctx, s.Name, func(r *ledger.Source) bool {
+	change := func(r *ledger.Source) bool {
 		disabled = ""
 		switch {
 		case r.EnabledAt.IsZero() && !r.Disabled():
-			r.EnabledAt, r.State, r.Container = now, s.StartDate.UTC(), s.Container
-			if s.StartDate.IsZero() {
-				r.State = now.Truncate(time.Second)
-			}
-			r.Begin = r.State
+			enable(r, s, until, now)
 		case !r.Disabled() && r.Trouble != "" && s.HealthWindow > 0 && now.Sub(r.TroubleSince) >= s.HealthWindow:
 			r.DisabledAt, r.DisabledReason = now, r.Trouble
 			disabled = r.Trouble
@@ -230,19 +255,37 @@ func (p *Planner) ready(ctx context.Context, s settings.Source, now time.Time) (
 			return false
 		}
 		return true
-	})
-	if err != nil {
-		return ledger.Row[ledger.Source]{}, err
+	}
+	if as := row.Value; change(&as) {
+		err = p.Ledger.UpdateSource(ctx, s.Name, change)
+		if err == nil {
+			row, err = p.Ledger.Source(ctx, s.Name)
+		}
+		if err != nil {
+			return ledger.Row[ledger.Source]{}, err
+		}
 	}
 	if disabled != "" {
 		p.Log.ErrorContext(ctx, "source disabled", "source", s.Name, "reason", disabled,
 			"remedy", "mend what the reason names, prove it by a preflight, and enable the source again: it goes on from where it was")
 	}
-	row, err := p.Ledger.Source(ctx, s.Name)
-	if err == nil && row.Value.PeopleAt.IsZero() {
+	if row.Value.PeopleAt.IsZero() {
 		p.Log.InfoContext(ctx, "source waits for its individuals", "source", s.Name)
 	}
-	return row, err
+	return row, nil
+}
+
+// enable begins the collection of a source. until is when evidence that is older than the ledger is whole to; zero: there is none.
+func enable(r *ledger.Source, s settings.Source, until, now time.Time) {
+	first := r.Container == "" // and not enabled anew after a reset, which collects again
+	r.EnabledAt, r.State, r.Container = now, s.StartDate.UTC(), s.Container
+	if s.StartDate.IsZero() {
+		r.State = now.Truncate(time.Second)
+	}
+	if first && !until.IsZero() && (s.StartDate.IsZero() || until.After(s.StartDate)) {
+		r.State = until
+	}
+	r.Begin = r.State
 }
 
 // room is how many more batches of a kind may be made: the slowest lane has at most three that it has not begun.

@@ -26,39 +26,49 @@ func (w *world) crowd(n int) {
 	must(w.T, w.ledger.UpdateSource(w.Context(), testSource, func(s *ledger.Source) bool { s.PeopleAt = w.now; return true }))
 }
 
-// cost is what planning one window costs: calls to the storage, and time.
-func (w *world) cost() (calls int, took time.Duration) {
+// A cost is what planning one window costs.
+type cost struct {
+	calls int   // to the storage
+	bytes int64 // of requests and answers
+	took  time.Duration
+}
+
+// each is the cost for one of so many individuals.
+func (c cost) each(n int) (calls, bytes, micros float64) {
+	return float64(c.calls) / float64(n), float64(c.bytes) / float64(n), float64(c.took.Microseconds()) / float64(n)
+}
+
+func (w *world) cost() cost {
 	w.Helper()
-	before, began := len(w.proxy.Ops()), time.Now()
+	before, moved, began := len(w.proxy.Ops()), w.proxy.Bytes(), time.Now()
 	chunks := w.tick()
-	took = time.Since(began)
+	took := time.Since(began)
 	if len(w.ids(testSource)) != 1 || len(chunks) == 0 {
 		w.Fatalf("%d batches, %d messages", len(w.ids(testSource)), len(chunks))
 	}
-	return len(w.proxy.Ops()) - before, took
+	return cost{len(w.proxy.Ops()) - before, w.proxy.Bytes() - moved, took}
 }
 
-// TestPlanningAWindowCostsTheSameForEachIndividual holds the calls to the storage against the number of individuals. The package
-// comment has the arithmetic; go test -run PlanningAWindow -v ./handlers/plan prints the figures, CHAINMAIL_TEST_ALL those for 100,000.
+// TestPlanningAWindowCostsTheSameForEachIndividual holds the calls to the storage and their bytes against the number of individuals.
+// The package comment has the arithmetic; go test -run PlanningAWindow -v ./handlers/plan prints the figures, CHAINMAIL_TEST_ALL those for 100,000.
 func TestPlanningAWindowCostsTheSameForEachIndividual(t *testing.T) {
 	t.Parallel()
 	sizes := []int{1_000, 10_000}
 	if os.Getenv("CHAINMAIL_TEST_ALL") != "" {
 		sizes = append(sizes, 100_000)
 	}
-	first := 0.0
+	var firstCalls, firstBytes float64
 	for _, n := range sizes {
 		w := newWorld(t)
 		w.configure(map[string]any{"startDate": "2026-03-02T00:00:00Z", "endDate": "2026-03-02T01:00:00Z"})
 		w.crowd(n)
-		calls, took := w.cost()
-		each := float64(calls) / float64(n)
-		t.Logf("%d individuals: %.4f calls and %.1f µs each", n, each, float64(took.Microseconds())/float64(n))
-		if first == 0 {
-			first = each
+		calls, bytes, micros := w.cost().each(n)
+		t.Logf("%d individuals: %.4f calls, %.0f bytes and %.1f µs each", n, calls, bytes, micros)
+		if firstCalls == 0 {
+			firstCalls, firstBytes = calls, bytes
 		}
-		if each > first {
-			t.Errorf("%d individuals: %.4f calls each, of 1,000 %.4f", n, each, first)
+		if calls > firstCalls || bytes > firstBytes {
+			t.Errorf("%d individuals: %.4f calls and %.0f bytes each, of 1,000 %.4f and %.0f", n, calls, bytes, firstCalls, firstBytes)
 		}
 	}
 }

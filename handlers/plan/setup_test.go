@@ -17,6 +17,7 @@ import (
 	"chainmail/handlers/graph/graphtest"
 	"chainmail/handlers/ledger"
 	"chainmail/handlers/pack"
+	"chainmail/handlers/queue"
 	"chainmail/handlers/vault"
 	"chainmail/handlers/vault/storagetest"
 )
@@ -58,12 +59,14 @@ func (w *world) newPlanner(connection string) *Planner {
 	log := w.log.Logger()
 	now := func() time.Time { return w.now }
 	state := blobs.Container("state")
+	waiting, err := queue.Open(queue.Account{ConnectionString: connection})
+	must(w.T, err)
 	return &Planner{
 		Config: &config.Store{
 			Written: blobs.Container("config"), State: state, Evidence: blobs.Container, Ledger: book,
 			Lookup: func(string) (string, bool) { return "", false }, Log: log, Now: now,
 		},
-		Ledger: book, Log: log, Now: now,
+		Ledger: book, Depth: waiting.Depth, Log: log, Now: now,
 		Chain: &chain.Chain{Ledger: book, State: state, Evidence: blobs.Container, App: pack.App{Version: "1"}, Log: log, Now: now},
 	}
 }

@@ -1,4 +1,10 @@
 // Package plan decides what is due: it cuts time into windows and windows into batches.
+//
+// Planning one window of N individuals, a hundred in a lane, reads their rows a thousand at a time, writes one snapshot of them, and
+// reads two rows and writes one for each lane: N/1000 + 3*N/100 calls and a dozen more. So 100,000 individuals cost 3,130 calls, or
+// 0.031 each, and 0.5 KB each of rows and snapshot, 50 MB in all; with sixteen lanes side by side, and calls of 10 ms, that is three
+// seconds. A snapshot and the rows of all individuals are held at a time, some 100 MB for 100,000.
+// TestPlanningAWindowCostsTheSameForEachIndividual measures it.
 package plan
 
 import (

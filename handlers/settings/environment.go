@@ -10,10 +10,11 @@ import (
 
 // An Environment is what the app settings say about the app itself.
 type Environment struct {
+	Queues    Connection    // the Functions host's queues, whose messages are counted
 	State     Connection    // tables, and the containers config and state
 	Evidence  Connection    // evidence containers
 	RunBudget time.Duration // after so long a collecting run ends and hands on
-	Console   bool          // the operators' API may answer: the process is on somebody's own machine, who wants it
+	Console   Console       // to whom the operators' console answers
 	LogLevel  slog.Level
 	Lookup    func(string) (string, bool) // the app settings, by their exact names
 }
@@ -32,6 +33,7 @@ type Connection struct {
 // Names and bounds of the app settings. The longest budget leaves time to close a part before the app's own deadline for
 // an invocation, 28 min.
 const (
+	queuesSetting    = "AzureWebJobsStorage"
 	stateSetting     = "CHAINMAIL_STATE"
 	evidenceSetting  = "CHAINMAIL_EVIDENCE"
 	consoleSetting   = "CHAINMAIL_CONSOLE"
@@ -50,11 +52,11 @@ const (
 )
 
 // FromEnvironment reads the app settings. lookup finds them by their exact names; an empty one counts as not set. The
-// error is of type [Faults], lists everything that is wrong, and holds no value. AzureWebJobsStorage is not read: queues
-// are the Functions host's, which does not start the app without it.
+// error is of type [Faults], lists everything that is wrong, and holds no value.
 func FromEnvironment(lookup func(string) (string, bool)) (Environment, error) {
 	r := &environment{lookup: lookup}
 	env := Environment{
+		Queues:    r.connection(queuesSetting, queueService),
 		State:     r.connection(stateSetting, blobService, tableService),
 		Evidence:  r.connection(evidenceSetting, blobService),
 		RunBudget: r.budget(),
@@ -173,14 +175,9 @@ func platform() []string {
 	return []string{"WEBSITE_INSTANCE_ID", "WEBSITE_SITE_NAME", "WEBSITE_POD_NAME"}
 }
 
-// console reports whether the operators' API may answer. On Azure it may not, whatever is set: nothing asks there who calls.
-func (r *environment) console() bool {
-	local := r.get(consoleSetting)
-	if local != "" && local != "local" {
-		r.fault(consoleSetting, "must be local, which opens the operators' API to this machine; without it, and on Azure, it answers nobody")
-	}
-	deployed := slices.ContainsFunc(platform(), func(name string) bool { return r.get(name) != "" })
-	return local == "local" && !deployed
+// deployed reports whether the process runs on Azure.
+func (r *environment) deployed() bool {
+	return slices.ContainsFunc(platform(), func(name string) bool { return r.get(name) != "" })
 }
 
 func (r *environment) level() slog.Level {

@@ -21,7 +21,7 @@ const emulator = "UseDevelopmentStorage=true"
 
 // with gives settings that are good, changed by pairs of name and value; an empty value removes.
 func with(pairs ...string) map[string]string {
-	values := map[string]string{"CHAINMAIL_STATE": emulator, "CHAINMAIL_EVIDENCE": emulator}
+	values := map[string]string{"AzureWebJobsStorage": emulator, "CHAINMAIL_STATE": emulator, "CHAINMAIL_EVIDENCE": emulator}
 	for i := 0; i < len(pairs); i += 2 {
 		values[pairs[i]] = pairs[i+1]
 		if pairs[i+1] == "" {
@@ -93,9 +93,9 @@ func TestEnvironmentFaults(t *testing.T) {
 		{"blank settings are none", with("RUN_BUDGET", " ", "LOG_LEVEL", " "), nil},
 		{"nothing", map[string]string{}, map[string]string{
 			"CHAINMAIL_STATE":    "set CHAINMAIL_STATE__blobServiceUri and CHAINMAIL_STATE__tableServiceUri",
-			"CHAINMAIL_EVIDENCE": "set CHAINMAIL_EVIDENCE__blobServiceUri for",
+			"CHAINMAIL_EVIDENCE": "set CHAINMAIL_EVIDENCE__blobServiceUri for", "AzureWebJobsStorage": "set AzureWebJobsStorage__queueServiceUri for",
 		}},
-		{"names are exact", map[string]string{"chainmail_state": emulator, "CHAINMAIL_EVIDENCE": emulator, "CHAINMAIL_STATE__BLOBSERVICEURI": "https://a"},
+		{"names are exact", map[string]string{"AzureWebJobsStorage": emulator, "chainmail_state": emulator, "CHAINMAIL_EVIDENCE": emulator, "CHAINMAIL_STATE__BLOBSERVICEURI": "https://a"},
 			map[string]string{"CHAINMAIL_STATE": "is not set"}},
 		{"both", with("CHAINMAIL_STATE__blobServiceUri", "https://canary"), map[string]string{"CHAINMAIL_STATE": "keep either"}},
 		{"a client id beside a string", with("CHAINMAIL_EVIDENCE__clientId", "canary"), map[string]string{"CHAINMAIL_EVIDENCE": "keep either"}},
@@ -117,7 +117,7 @@ func TestEnvironmentFaults(t *testing.T) {
 		{"budget without unit", with("RUN_BUDGET", "8"), map[string]string{"RUN_BUDGET": "such as 8m"}},
 		{"negative budget", with("RUN_BUDGET", "-8m"), map[string]string{"RUN_BUDGET": "from 1s"}},
 		{"level", with("LOG_LEVEL", "canary"), map[string]string{"LOG_LEVEL": "debug, info, warn or error"}},
-		{"all at once", map[string]string{"CHAINMAIL_STATE": "canary", "RUN_BUDGET": "canary", "LOG_LEVEL": "canary"}, map[string]string{
+		{"all at once", map[string]string{"AzureWebJobsStorage": emulator, "CHAINMAIL_STATE": "canary", "RUN_BUDGET": "canary", "LOG_LEVEL": "canary"}, map[string]string{
 			"CHAINMAIL_STATE": "is no connection", "CHAINMAIL_EVIDENCE": "is not set", "RUN_BUDGET": "must be", "LOG_LEVEL": "must be",
 		}},
 	}

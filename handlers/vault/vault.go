@@ -130,11 +130,18 @@ type Info struct {
 	Modified time.Time // UTC
 }
 
-// Ensure creates the container, without public access, unless it is there.
+// Ensure creates the container, without public access, unless it is there. Who may write into one container alone may not create
+// any, and is refused also where it is there: then it is looked up.
 func (c *Container) Ensure(ctx context.Context) error {
 	_, err := c.client.Create(bounded(ctx), nil)
 	if bloberror.HasCode(err, bloberror.ContainerAlreadyExists) {
 		return nil
+	}
+	var re *azcore.ResponseError
+	if errors.As(err, &re) && re.StatusCode == http.StatusForbidden {
+		if _, missing := c.client.GetProperties(bounded(ctx), nil); missing == nil {
+			return nil
+		}
 	}
 	return wrap("create container", err)
 }

@@ -253,6 +253,22 @@ func TestAContainerIsCreatedOnceAndPrivate(t *testing.T) {
 	}
 }
 
+func TestWhoMayNotCreateContainersUsesTheOneThatIsThere(t *testing.T) {
+	t.Parallel()
+	account := storagetest.New(t)
+	p := account.Proxy(t)
+	always(p, "Create Container", storagetest.Fail(http.StatusForbidden, "AuthorizationPermissionMismatch"))
+	v, err := Open(Account{ConnectionString: p.ConnectionString()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantStatus(t, "Ensure where there is none", v.Container("evidence").Ensure(t.Context()), 403, "AuthorizationPermissionMismatch")
+	open(t, Account{ConnectionString: account.ConnectionString()})
+	if err := v.Container("evidence").Ensure(t.Context()); err != nil {
+		t.Errorf("Ensure where it is there = %v", err)
+	}
+}
+
 func TestWhatIsNotThereIsNotFound(t *testing.T) {
 	t.Parallel()
 	c, _, _ := newContainer(t)

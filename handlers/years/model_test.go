@@ -25,7 +25,7 @@ func seeds() int {
 	case err == nil:
 		return n
 	case os.Getenv(allSetting) != "":
-		return 40
+		return 100
 	}
 	return 6
 }

@@ -5,10 +5,13 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"chainmail/handlers/capture"
 	"chainmail/handlers/graph/graphtest"
 )
 
@@ -209,5 +212,50 @@ func TestAnItemIsFetchedAgainAfterTheCollectionsEnd(t *testing.T) {
 	}
 	if open, err := w.ledger.Exceptions(t.Context(), testSource); err != nil || len(open) != 0 {
 		t.Errorf("%d exceptions are open, %v", len(open), err)
+	}
+}
+
+// TestCalendarsThatWereRefusedForDaysAreMadeUpFor has the permission for calendars taken away for two days and given back: mails are
+// captured all the while, and what happened in calendars meanwhile by a supplement.
+func TestCalendarsThatWereRefusedForDaysAreMadeUpFor(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1, 1, map[string]any{
+		"endDate": begin().Add(96 * time.Hour).Format(time.RFC3339), "frequencyInMinutes": 24 * 60, "collect": []string{"email", "calendar"},
+	})
+	u := w.tenant.Users[0]
+	w.list = []listed{{user: u}}
+	w.putList()
+	var refused atomic.Bool
+	w.graph.Fault(func(r graphtest.Request) bool { return refused.Load() && strings.Contains(r.Path, "/calendar") }, 0,
+		graphtest.Fault{Status: 403, Code: "ErrorAccessDenied"})
+	var mails []sent
+	var events []*graphtest.Event
+	for day := range 4 {
+		if day == 3 {
+			gaps, err := w.ledger.Gaps(w.Context(), testSource)
+			must(t, err)
+			if len(gaps) == 0 || gaps[0].Value.Reason != capture.ReasonCalendars {
+				t.Errorf("gaps while calendars are refused:\n%s", dump(gaps))
+			}
+		}
+		refused.Store(day == 1 || day == 2)
+		w.clock.Advance(2 * time.Hour)
+		mails = append(mails, sent{u, w.mail(u, day, w.clock.Now().Add(-time.Minute), 0)})
+		events = append(events, w.meeting(u, day, w.clock.Now().Add(-time.Minute)))
+		w.settle(1, 4*time.Hour)
+	}
+	w.settle(3, 4*time.Hour)
+	gaps, err := w.ledger.Gaps(w.Context(), testSource)
+	must(t, err)
+	if len(gaps) > 0 {
+		t.Errorf("gaps after all:\n%s", dump(gaps))
+	}
+	e := w.read()
+	for n := range 4 {
+		for what, id := range map[string]string{"mail": mails[n].ImmutableID, "event": events[n].ID} {
+			if times := e.items[u.ID+" "+id]; times != 1 {
+				t.Errorf("the %s of day %d was captured %d times", what, n+1, times)
+			}
+		}
 	}
 }

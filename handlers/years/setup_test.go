@@ -29,6 +29,7 @@ import (
 	"chainmail/handlers/pack"
 	"chainmail/handlers/people"
 	"chainmail/handlers/plan"
+	"chainmail/handlers/queue"
 	"chainmail/handlers/settings"
 	"chainmail/handlers/spool"
 	"chainmail/handlers/vault"
@@ -184,7 +185,7 @@ func (w *world) wire(connection string) {
 	client, err := graph.New(graph.Options{Root: w.root, Log: log, Transport: transport, Clock: graph.Clock{Now: now, Sleep: w.clock.Sleep}})
 	must(w.T, err)
 	clients := func(settings.Source) (*graph.Client, error) { return client, nil }
-	w.planner = &plan.Planner{Config: inForce, Ledger: book, Chain: sealing, Log: log, Now: now}
+	w.planner = &plan.Planner{Config: inForce, Ledger: book, Chain: sealing, Depth: w.depth, Log: log, Now: now}
 	w.registry = &people.Registry{Config: inForce, Written: blobs.Container("config"), Ledger: book, Graph: clients, Log: log, Now: now}
 	w.collector = &collect.Collector{
 		Config: inForce, Ledger: book, State: state, Evidence: blobs.Container, Chain: sealing, Graph: clients,
@@ -225,6 +226,14 @@ func stamp(t time.Time) string {
 		return ""
 	}
 	return t.UTC().Format(time.RFC3339)
+}
+
+// depth is how many messages the host has of a queue.
+func (w *world) depth(_ context.Context, name string) (int, error) {
+	if name == queue.Poison {
+		return 0, nil
+	}
+	return len(w.queue), nil
 }
 
 // alive carries out one invocation, which may be cut off; it reports whether it came to its end.
@@ -312,4 +321,24 @@ func (w *world) mail(u *graphtest.User, n int, at time.Time, late time.Duration)
 		u.Mail, u.Mail, m.Subject, m.InternetMessageID, at.Format(time.RFC1123Z), name)
 	w.graph.Mutate(func(*graphtest.Tenant) { u.Folder("Inbox").Messages = append(u.Folder("Inbox").Messages, m) })
 	return m
+}
+
+// meeting lays an event into the user's own calendar, made at a time.
+func (w *world) meeting(u *graphtest.User, n int, at time.Time) *graphtest.Event {
+	zoned := func(t time.Time) capture.ZonedTime {
+		return capture.ZonedTime{DateTime: t.Format("2006-01-02T15:04:05.0000000"), TimeZone: "UTC"}
+	}
+	id := fmt.Sprintf("AAkALgEvent%d%s=", n, u.ID[30:])
+	e := &graphtest.Event{MutableID: "M" + id, CalendarEvent: capture.CalendarEvent{
+		ID: id, ChangeKey: fmt.Sprint("CQ", n), ICalUID: fmt.Sprint("uid-", n), Type: "singleInstance", Subject: fmt.Sprint("Meeting ", n),
+		OriginalStartTimeZone: "UTC", Start: zoned(at.AddDate(0, 0, 10)), End: zoned(at.AddDate(0, 0, 10).Add(time.Hour)),
+		Organizer: capture.Recipient{EmailAddress: capture.EmailAddress{Address: u.Mail}}, LastModified: at, Created: at,
+	}}
+	w.graph.Mutate(func(*graphtest.Tenant) {
+		if len(u.Calendars) == 0 {
+			u.Calendars = []*graphtest.Calendar{{ID: "C" + u.ID, Name: "Calendar", Default: true}}
+		}
+		u.Calendars[0].Events = append(u.Calendars[0].Events, e)
+	})
+	return e
 }

@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
@@ -70,6 +71,8 @@ type Proxy struct {
 	worm   map[string]bool
 	ops    []Op
 	writes int
+
+	bytes atomic.Int64
 }
 
 // Proxy lays a proxy of its own before the account, until the test ends. An account may have several, one for each
@@ -140,6 +143,9 @@ func (p *Proxy) Writes() int {
 	defer p.mu.Unlock()
 	return p.writes
 }
+
+// Bytes is how many bytes the bodies of all requests and answers so far had that were forwarded.
+func (p *Proxy) Bytes() int64 { return p.bytes.Load() }
 
 // errCut makes the proxy close the connection without an answer.
 var errCut = errors.New("connection cut")
@@ -265,11 +271,35 @@ func (g *gate) forward(r *http.Request, op Op, worm bool, length int) (*http.Res
 			return refuse(r), nil
 		}
 	}
-	send := func() (*http.Response, error) { return g.proxy.transport.RoundTrip(r) }
+	send := func() (*http.Response, error) { return g.proxy.send(r) }
 	if worm {
 		return g.proxy.account.wormForward(r, op, send)
 	}
 	return send()
+}
+
+// send forwards a request, and counts the bytes of its body and of the answer's.
+func (p *Proxy) send(r *http.Request) (*http.Response, error) {
+	if r.Body != nil {
+		r.Body = counted{r.Body, &p.bytes}
+	}
+	resp, err := p.transport.RoundTrip(r)
+	if err == nil {
+		resp.Body = counted{resp.Body, &p.bytes}
+	}
+	return resp, err
+}
+
+// counted counts what is read of a body.
+type counted struct {
+	io.ReadCloser
+	bytes *atomic.Int64
+}
+
+func (c counted) Read(p []byte) (int, error) {
+	n, err := c.ReadCloser.Read(p)
+	c.bytes.Add(int64(n))
+	return n, err
 }
 
 func run0(f func()) {
