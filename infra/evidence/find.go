@@ -15,7 +15,6 @@ import (
 	"strings"
 	"unicode"
 
-	"chainmail/handlers/capture"
 	"chainmail/infra/evidence/find"
 	"chainmail/infra/evidence/store"
 )
@@ -25,7 +24,12 @@ const findUsage = `usage: evidence find CRITERION... [-json] [-get FILE|-]
 
 Looks documents up by what items.jsonl says of them. Criteria, at least one of which must be
 given, narrow each other down: -message-id, -sha256, -mih, -custodian, -control-number,
--source, -from, -to.
+-source, -from, -to, -subject-hash.
+
+-subject-hash finds a subject without anybody having to write it on a command line or into a
+log: echo -n "the whole subject" | sha256sum. It is that of the load file's column Subject.
+Items hold no subject, so the load file of each part is read that has a document with all the
+other criteria: -source, -custodian, -from and -to make it quick.
 
 Prints a line for each document, tab separated: batch, package, entry, state (active,
 deleted, recoverable, purged), SHA-256 of the native, control number; with -json a JSON
@@ -62,15 +66,11 @@ func parseFind(args []string, lookup func(string) (string, bool), stderr io.Writ
 	f.Func("message-id", "Message-`ID`, with its angle brackets or without", worded(&o.MessageID))
 	f.Func("sha256", "`SHA-256` of the native", hexadecimal(&o.SHA256, 64))
 	f.Func("mih", "EDRM message identification `hash`", hexadecimal(&o.MIH, 32))
+	f.Func("subject-hash", "`SHA-256` of the subject, as UTF-8 and with no line break at its end",
+		hexadecimal(&o.SubjectSHA256, 64))
 	f.Func("custodian", "custodian by the `ID` in paths: the mailbox's object id", worded(&o.Custodian))
 	f.Func("control-number", "control `NUMBER`, unique in a source", worded(&o.ControlNumber))
-	f.Func("source", "`NAME` of the one source to look through", func(s string) error {
-		if !capture.ValidSourceName(s) {
-			return errors.New("no source bears such a name")
-		}
-		o.Source = s
-		return nil
-	})
+	f.Func("source", "`NAME` of the one source to look through", sourceName(&o.Source))
 	timeFlag(f, "from", "received, or where that is not known sent, at this `TIME` or later, RFC 3339: 2026-03-02T00:00:00Z", &o.From)
 	timeFlag(f, "to", "received, or where that is not known sent, before this `TIME`", &o.To)
 	f.BoolVar(&o.json, "json", false, "print JSON, an object a line")
@@ -81,7 +81,8 @@ func parseFind(args []string, lookup func(string) (string, bool), stderr io.Writ
 		return o, err
 	}
 	if o.Query == (find.Query{}) {
-		return o, refuse("say what to find: -message-id, -sha256, -mih, -custodian, -control-number, -source, -from or -to")
+		return o, refuse("say what to find: -message-id, -sha256, -mih, -custodian, -control-number, -source, -from, -to or " +
+			"-subject-hash")
 	}
 	if err := inOrder(o.From, o.To); err != nil {
 		return o, err

@@ -144,7 +144,8 @@ func TestFindRefusesBadInputByTheFlagsName(t *testing.T) {
 		{"a file that is there", append(one, "-get", filepath.Join(empty, "there")), "exists already"},
 		{"a folder that is not there", append(one, "-get", filepath.Join(empty, "none", "x")), "-get: there is no folder"},
 		{"a folder without evidence", []string{"-control-number", "X", empty}, "nothing in it is evidence"},
-		{"a flag that is not there", append(one, "-subject-hash", "x"), "-subject-hash"},
+		{"a subject instead of its hash", append(one, "-subject-hash", "x"), "-subject-hash: it has 64 hexadecimal digits"},
+		{"a flag that is not there", append(one, "-subject", "x"), "-subject"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -180,10 +181,11 @@ func TestVerifyTellsGapsOfThePeriodAskedFor(t *testing.T) {
 	}
 }
 
-func TestANativeOfAContainerIsFetchedByItsRange(t *testing.T) {
-	t.Parallel()
+// contained puts a tree into the container evidence, which is reached through a proxy. The environment has its account's connection
+// string as EVIDENCE.
+func contained(t *testing.T, tr evidencetest.Tree) (*storagetest.Proxy, map[string]string) {
+	t.Helper()
 	proxy := storagetest.New(t).Proxy(t)
-	environment := map[string]string{"EVIDENCE": proxy.ConnectionString()}
 	v, err := vault.Open(vault.Account{ConnectionString: proxy.ConnectionString()})
 	if err != nil {
 		t.Fatal(err)
@@ -192,12 +194,18 @@ func TestANativeOfAContainerIsFetchedByItsRange(t *testing.T) {
 	if err := c.Ensure(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	tr := evidencetest.Sample()
 	for name, data := range tr {
 		if err := c.PutOnce(t.Context(), name, data, ""); err != nil {
 			t.Fatal(err)
 		}
 	}
+	return proxy, map[string]string{"EVIDENCE": proxy.ConnectionString()}
+}
+
+func TestANativeOfAContainerIsFetchedByItsRange(t *testing.T) {
+	t.Parallel()
+	tr := evidencetest.Sample()
+	proxy, environment := contained(t, tr)
 	row := sampleRows(t)[2]
 	args := []string{"find", "-connection-string-env", "EVIDENCE", "evidence", "-sha256", row.NativeSHA256, "-get", "-"}
 	got := command(t, environment, args...)
@@ -214,5 +222,32 @@ func TestANativeOfAContainerIsFetchedByItsRange(t *testing.T) {
 	want := evidencetest.One.Zip() + ": cannot be read: get blob: 403"
 	if got.code != exitUnsound || got.stdout != "" || !strings.Contains(got.stderr, want) {
 		t.Errorf("a package that cannot be read: %+v", got)
+	}
+}
+
+// A package may have a gigabyte: of one in a container no more is read than the native that is asked for.
+func TestOneNativeOfALargePackageCostsLittleBesides(t *testing.T) {
+	t.Parallel()
+	large := []evidencetest.Own{{Who: "anna", ID: "wanted", MessageID: "<wanted@example.com>", Bytes: 100_000}}
+	for _, id := range []string{"a", "b", "c", "d"} {
+		large = append(large, evidencetest.Own{Who: "anna", ID: id, Bytes: 2 << 20})
+	}
+	tr := evidencetest.Made("made", large)
+	total := 0
+	for _, data := range tr {
+		total += len(data)
+	}
+	proxy, environment := contained(t, tr)
+	before := proxy.Bytes()
+	file := filepath.Join(t.TempDir(), "native.eml")
+	got := command(t, environment, "find", "-connection-string-env", "EVIDENCE", "evidence",
+		"-message-id", "wanted@example.com", "-get", file)
+	native, err := os.ReadFile(file)
+	if err != nil || got.code != exitSound || len(native) < 100_000 || bytes.Count(native, []byte("\n")) > 1 {
+		t.Fatalf("%v, %d bytes, %+v", err, len(native), got)
+	}
+	moved := proxy.Bytes() - before
+	if besides := moved - int64(len(native)); moved < 50_000 || besides > 1<<20 || total < 4<<20 {
+		t.Errorf("of %d bytes of evidence %d were moved for a native of %d", total, moved, len(native))
 	}
 }

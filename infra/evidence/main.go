@@ -2,6 +2,7 @@
 //
 //	go run ./infra/evidence verify DIR|CONTAINER    is it everything, and is it unchanged?
 //	go run ./infra/evidence find DIR|CONTAINER      where does a document lie, and give me its native
+//	go run ./infra/evidence export DIR|CONTAINER    hand documents over, as a review tool loads them
 package main
 
 import (
@@ -29,12 +30,14 @@ const (
 
 const usage = `usage: evidence verify [flags] DIR|CONTAINER
        evidence find [flags] DIR|CONTAINER
+       evidence export [flags] DIR|CONTAINER
 
   verify   reads every file of evidence and holds it against the hash, the count and the
            chain that bear witness to it, and tells what is missing in which period
   find     tells where documents lie, and gives the native of one
+  export   hands documents over in the form that a review tool loads
 
-"evidence verify -h" and "evidence find -h" say more.
+"evidence verify -h", "evidence find -h" and "evidence export -h" say more.
 `
 
 // run is the command. Environment variables are looked up by name, where a flag gives one.
@@ -45,6 +48,8 @@ func run(ctx context.Context, args []string, lookup func(string) (string, bool),
 			return runVerify(ctx, args[1:], lookup, stdout, stderr)
 		case "find":
 			return runFind(ctx, args[1:], lookup, stdout, stderr)
+		case "export":
+			return runExport(ctx, args[1:], lookup, stdout, stderr)
 		case "-h", "-help", "--help", "help":
 			fmt.Fprint(stdout, usage)
 			return exitSound

@@ -31,6 +31,7 @@ type Query struct {
 	Custodian     string // name in paths
 	ControlNumber string
 	From, To      time.Time // received, else sent, in [From, To)
+	SubjectSHA256 string    // of the subject, as UTF-8 and as the load file has it
 }
 
 // A Match is a document that was found. It holds nothing that a person wrote: of an attachment's entry the name is left
@@ -73,7 +74,7 @@ func Run(ctx context.Context, s store.Store, q Query, found func(Match) error, r
 		return Result{}, err
 	}
 	r := Result{Unnamed: l.unnamed, Faults: l.faults}
-	f := finder{store: s, query: q, needle: q.needle(), total: l.bytes, read: read}
+	f := finder{store: s, query: q, needle: q.needle(), total: l.bytes, zips: l.zips, read: read}
 	g, ctx := errgroup.WithContext(ctx)
 	parts := make(chan chan partResult, readAtOnce)
 	g.Go(func() error {
@@ -115,6 +116,7 @@ type finder struct {
 	query  Query
 	needle []byte // what a line must hold to match; nil: not known
 	total  int64
+	zips   map[pack.Name]int64 // sizes of packages
 	read   func(total int64, n int)
 }
 
@@ -153,11 +155,14 @@ func (f *finder) part(ctx context.Context, n pack.Name) (p partResult) {
 			continue
 		}
 		if f.query.matches(&rows[0]) {
-			p.matches = append(p.matches, match(n, &rows[0]))
+			p.matches = append(p.matches, MatchOf(n, &rows[0]))
 		}
 	}
 	if err := lines.Err(); err != nil {
 		p.fault = fmt.Errorf("%s: cannot be read to its end: %w", n.Items(), err)
+	}
+	if p.matches, err = f.bySubject(ctx, n, p.matches); err != nil {
+		p.fault = err
 	}
 	return p
 }
@@ -202,7 +207,8 @@ func (q *Query) matches(row *pack.ItemRow) bool {
 	return true
 }
 
-func match(n pack.Name, row *pack.ItemRow) Match {
+// MatchOf is a document of a part as a match.
+func MatchOf(n pack.Name, row *pack.ItemRow) Match {
 	entry := row.Native
 	if row.Kind == capture.Attachment { // OriginalNatives/<custodian>/<item>/<nn>-<name>
 		folder, file := path.Split(entry)
@@ -219,7 +225,8 @@ func match(n pack.Name, row *pack.ItemRow) Match {
 // A listing is the parts to look through, in order.
 type listing struct {
 	parts   []pack.Name
-	bytes   int64 // of their items
+	bytes   int64               // of their items
+	zips    map[pack.Name]int64 // sizes of packages
 	unnamed int
 	faults  []string
 }
@@ -227,7 +234,7 @@ type listing struct {
 // list finds the parts that evidence vouches for, of one source or of all.
 func list(ctx context.Context, s store.Store, source string) (listing, error) {
 	none := true
-	sizes := map[pack.Name]int64{}
+	sizes, zips := map[pack.Name]int64{}, map[pack.Name]int64{}
 	sealed, manifests := map[pack.Name]bool{}, map[string]bool{} // manifests by the batch's folder
 	for f, err := range s.List(ctx) {
 		if err != nil {
@@ -239,6 +246,8 @@ func list(ctx context.Context, s store.Store, source string) (listing, error) {
 		none = none && !isPart && !isManifest
 		switch {
 		case source != "" && !strings.HasPrefix(f.Name, source+"/"):
+		case err == nil && f.Name == n.Zip():
+			zips[n] = f.Size
 		case isPart && f.Name == n.Items():
 			sizes[n] = f.Size
 		case isPart:
@@ -254,7 +263,7 @@ func list(ctx context.Context, s store.Store, source string) (listing, error) {
 	if err != nil {
 		return listing{}, err
 	}
-	l := listing{faults: faults}
+	l := listing{faults: faults, zips: zips}
 	for n, size := range sizes {
 		names, closed := named[pack.Folder(n.Source, n.Batch)]
 		if closed && !names[n] || !closed && !sealed[n] {

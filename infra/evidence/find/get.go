@@ -26,10 +26,19 @@ func Get(ctx context.Context, s store.Store, m Match, w io.Writer) error {
 		return fmt.Errorf("%s: cannot be read: %w", m.File(), err)
 	}
 	defer r.Close()
-	source := &faultKeeper{Reader: r}
+	return Inflate(ctx, m, r, w)
+}
+
+// Inflate gives a match's native out of its compressed bytes, with which r begins. It reads those and no more, also of a
+// native that is not the match's, so that what follows them can be read on.
+func Inflate(ctx context.Context, m Match, r io.Reader, w io.Writer) error {
+	source := &faultKeeper{Reader: io.LimitReader(r, m.Compressed)}
 	h := sha256.New()
 	to := &writer{Writer: w}
 	n, err := io.Copy(io.MultiWriter(h, to), io.LimitReader(flate.NewReader(source), m.Bytes+1))
+	if to.err == nil && source.err == nil {
+		_, _ = io.Copy(io.Discard, source)
+	}
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()

@@ -3,6 +3,9 @@ package verify
 import (
 	"cmp"
 	"slices"
+	"time"
+
+	"chainmail/handlers/capture"
 )
 
 // source checks the chain of a source's manifests and sums the source up.
@@ -23,12 +26,29 @@ func (c *check) source(s *source) Source {
 		}
 	}
 	r.Cover = s.cover.Result(c.options.From, c.options.To)
+	c.splits(s)
 	slices.SortStableFunc(chain, func(x, y *batch) int { return cmp.Compare(x.manifest.Sequence, y.manifest.Sequence) })
 	r.Whole = c.linked(chain) && r.Whole
 	if n := len(chain); n > 0 {
-		r.Last, r.Head = chain[n-1].manifest.Sequence, chain[n-1].sum
+		r.Last, r.Head, r.HeadFile = chain[n-1].manifest.Sequence, chain[n-1].sum, chain[n-1].file()
+		r.ConfigSHA256 = chain[n-1].manifest.ConfigSHA256
 	}
+	var windows []capture.Window
+	for _, b := range chain {
+		if b.manifest.Reason == capture.ReasonWindow {
+			windows = append(windows, b.window)
+			r.Planned = later(r.Planned, b.window.End)
+		}
+	}
+	r.State = capture.Unbroken(windows)
 	return r
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
 }
 
 // linked checks that manifests, given by their sequence, form one chain from 1 on.

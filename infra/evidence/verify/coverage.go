@@ -55,27 +55,73 @@ func (s Source) chain() string {
 	if s.Witnessed {
 		line += " as given"
 	}
+	if s.AnchoredTo > 0 {
+		line += ", anchored in the log " + s.anchored()
+	}
 	return line
+}
+
+// anchored is how far the log bears witness to the chain.
+func (s Source) anchored() string {
+	to := fmt.Sprintf("to sequence %d", s.AnchoredTo)
+	if int64(s.Anchors) < s.AnchoredTo {
+		to += " by " + count(s.Anchors, "anchor")
+	}
+	return to
+}
+
+// resumption says from where a new ledger would go on, and what of this evidence it would collect a second time.
+func (s Source) resumption() string {
+	if s.State.IsZero() {
+		return ""
+	}
+	is := "ingestion state by the manifests " + s.State.Format(time.RFC3339) + ", settings _config/" + word(s.ConfigSHA256) + ".json"
+	if s.Planned.After(s.State) {
+		is += "; there is a hole, and batches behind it until " + s.Planned.Format(time.RFC3339)
+	}
+	return is
+}
+
+// unwitnessed says of a chain's end that nothing outside bears witness to it; "": something does.
+func (s Source) unwitnessed() string {
+	switch {
+	case s.Last == 0 || s.Witnessed:
+		return ""
+	case s.AnchoredTo > 0:
+		return fmt.Sprintf("the anchors that were given end at sequence %d: that no manifest after it was replaced, or the last removed "+
+			"with its batch, only a later event \"batch sealed\" shows", s.AnchoredTo)
+	}
+	return fmt.Sprintf("no -head was given for it: that its last manifest was not replaced, or removed with its batch, "+
+		"only a witness from outside shows: the last log event \"batch sealed\" must have sequence %d and the head above", s.Last)
+}
+
+// texts says of how much there is a text; "": there are no documents.
+func (s Source) texts() string {
+	t := s.Cover.Texts
+	if t.Sum() == 0 {
+		return ""
+	}
+	parts := []string{fmt.Sprintf("%s have their text", percent(int64(t.Extracted+t.Empty), int64(t.Sum())))}
+	for _, k := range []struct {
+		n    int
+		what string
+	}{
+		{t.Extracted, "extracted"}, {t.Empty, "without words"}, {t.NotSupported, "of kinds not read"},
+		{t.Protected, "protected"}, {t.TooLarge, "cut"}, {t.Failed, "failed"},
+	} {
+		if k.n > 0 {
+			parts = append(parts, number(k.n)+" "+k.what)
+		}
+	}
+	return fmt.Sprintf("of %s %s; %s synthesised",
+		count(t.Sum(), "document"), strings.Join(parts, ", "), count(s.Cover.Synthesised, "native"))
 }
 
 // coverage says what is missing of a source, and of how much there is no text.
 func (s Source) coverage(w io.Writer) {
 	r := s.Cover
-	if t := r.Texts; t.Sum() > 0 {
-		parts := []string{fmt.Sprintf("%s have their text", percent(int64(t.Extracted+t.Empty), int64(t.Sum())))}
-		for _, k := range []struct {
-			n    int
-			what string
-		}{
-			{t.Extracted, "extracted"}, {t.Empty, "without words"}, {t.NotSupported, "of kinds not read"},
-			{t.Protected, "protected"}, {t.TooLarge, "cut"}, {t.Failed, "failed"},
-		} {
-			if k.n > 0 {
-				parts = append(parts, number(k.n)+" "+k.what)
-			}
-		}
-		fmt.Fprintf(w, "%s: texts: of %s %s; %s synthesised\n",
-			s.Name, count(t.Sum(), "document"), strings.Join(parts, ", "), count(r.Synthesised, "native"))
+	if texts := s.texts(); texts != "" {
+		fmt.Fprintf(w, "%s: texts: %s\n", s.Name, texts)
 	}
 	for _, g := range r.Gaps {
 		who := "every custodian"
@@ -108,9 +154,15 @@ func scope(s string) string {
 
 // percent never rounds up: 100.00 % is all of it. The part is not more than the whole.
 func percent(part, whole int64) string {
+	n := hundredths(part, whole)
+	return fmt.Sprintf("%d.%02d %%", n/100, n%100)
+}
+
+// hundredths are those of a per cent.
+func hundredths(part, whole int64) int64 {
 	high, low := bits.Mul64(uint64(part), 10000)
-	hundredths, _ := bits.Div64(high, low, uint64(whole))
-	return fmt.Sprintf("%d.%02d %%", hundredths/100, hundredths%100)
+	n, _ := bits.Div64(high, low, uint64(whole))
+	return int64(n)
 }
 
 // span is a period, its end exclusive; one of whole days without the hours.

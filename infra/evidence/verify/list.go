@@ -19,6 +19,8 @@ type source struct {
 	name    string
 	batches []*batch // by id
 	cover   *cover.Source
+
+	bySequence map[int64][]*batch // when anchors are looked for
 }
 
 // A batch is what lies in a batch's folder, and what became of its check.
@@ -88,7 +90,7 @@ func place(batches map[string]*batch, name string) bool {
 	sourceName, id, ok := strings.Cut(strings.TrimSuffix(parent, "/"), "/")
 	window, number, valid := capture.Window{}, 0, false
 	if ok && capture.ValidSourceName(sourceName) {
-		window, number, valid = period(id)
+		window, number, valid = capture.ParseBatchID(id)
 	}
 	if !valid {
 		return false

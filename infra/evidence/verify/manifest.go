@@ -4,33 +4,12 @@ import (
 	"cmp"
 	"context"
 	"maps"
-	"regexp"
 	"slices"
-	"strconv"
 	"sync"
-	"time"
 
 	"chainmail/handlers/capture"
 	"chainmail/handlers/pack"
 )
-
-var batchName = regexp.MustCompile(`^(\d{14}UTC)-(\d{14}UTC)(?:-([1-9]\d{0,5}))?$`)
-
-// period reads a batch's name.
-func period(id string) (w capture.Window, number int, ok bool) {
-	m := batchName.FindStringSubmatch(id)
-	if m == nil {
-		return w, 0, false
-	}
-	const form = "20060102150405UTC"
-	start, err1 := time.Parse(form, m[1])
-	end, err2 := time.Parse(form, m[2])
-	w, number = capture.Window{Start: start, End: end}, 1
-	if m[3] != "" {
-		number, _ = strconv.Atoi(m[3]) // the pattern admits only what fits
-	}
-	return w, number, err1 == nil && err2 == nil && capture.BatchID(w, number) == id
-}
 
 // batch checks a batch's folder: its manifest, every part, and that all is accounted for and adds up.
 func (c *check) batch(ctx context.Context, b *batch) {
@@ -73,7 +52,10 @@ func (c *check) covers(b *batch, seals []*pack.Seal) {
 	case b.manifest != nil:
 		b.cover.Closed(b.id, b.window, b.manifest, seals)
 		m := b.manifest
-		b.manifest = &pack.Manifest{Sequence: m.Sequence, PreviousManifestSHA256: m.PreviousManifestSHA256}
+		b.manifest = &pack.Manifest{
+			Sequence: m.Sequence, PreviousManifestSHA256: m.PreviousManifestSHA256, Reason: m.Reason, ConfigSHA256: m.ConfigSHA256,
+			SplitOf: m.SplitOf, SplitInto: m.SplitInto,
+		}
 	case c.has(b.file()):
 		b.cover.Open(b.id, b.window, "not known: the batch's manifest cannot be read")
 	default:

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 	"unicode"
 
 	"chainmail/infra/evidence/cover"
@@ -45,7 +46,17 @@ type Source struct {
 	Whole      bool   // the chain has no fault
 	Last       int64  // the chain's last sequence
 	Head       string // SHA-256 of its last manifest
+	HeadFile   string // that manifest
 	Witnessed  bool   // a head that was given is that one
+	Anchors    int    // manifests that are as the log's anchors have them
+	AnchoredTo int64  // the last of them, by its sequence; 0: none was given
+
+	// What a new ledger goes on from, were this one lost.
+	State        time.Time // until when batches of the schedule have the time without a hole, by their manifests; zero: there are none
+	Planned      time.Time // the end of the last of them
+	ConfigSHA256 string    // of the settings of the last manifest
+
+	anchors map[int64]bool
 }
 
 // findings gathers what is wrong, from several goroutines.
@@ -119,23 +130,29 @@ func (r *Report) Print(w io.Writer) {
 	for _, s := range r.Sources {
 		fmt.Fprintln(w, s.line())
 		s.coverage(w)
-	}
-	for _, s := range r.Sources {
-		if s.Last > 0 && !s.Witnessed {
-			fmt.Fprintf(w, "%s: no -head was given for it: that its last manifest was not replaced, or removed with its batch, "+
-				"only a witness from outside shows: the last log event \"batch sealed\" must have sequence %d and the head above\n",
-				s.Name, s.Last)
+		if is := s.resumption(); is != "" {
+			fmt.Fprintf(w, "%s: %s\n", s.Name, is)
 		}
 	}
-	files := map[string]bool{}
-	for _, f := range r.Findings {
-		files[f.File] = true
+	for _, s := range r.Sources {
+		if is := s.unwitnessed(); is != "" {
+			fmt.Fprintf(w, "%s: %s\n", s.Name, is)
+		}
 	}
 	if r.Sound() {
 		fmt.Fprintf(w, "sound: %s, %s\n", count(r.Files, "file"), count(r.Bytes, "byte"))
 		return
 	}
-	fmt.Fprintf(w, "NOT SOUND: %s about %s\n", count(len(r.Findings), "finding"), count(len(files), "file"))
+	fmt.Fprintf(w, "NOT SOUND: %s about %s\n", count(len(r.Findings), "finding"), count(r.blamed(), "file"))
+}
+
+// blamed counts the files about which something was found.
+func (r *Report) blamed() int {
+	files := map[string]bool{}
+	for _, f := range r.Findings {
+		files[f.File] = true
+	}
+	return len(files)
 }
 
 // count is a number with its noun, "3,012 documents".

@@ -21,8 +21,9 @@ import (
 
 // Options say what is known beside the evidence. The functions may be nil.
 type Options struct {
-	Heads      []Head // hashes of last manifests, witnessed outside the storage
-	Collecting bool   // a batch without a manifest is still being collected, and no finding
+	Heads      []Head   // hashes of last manifests, witnessed outside the storage
+	Anchors    []Anchor // those of manifests, as the log has them
+	Collecting bool     // a batch without a manifest is still being collected, and no finding
 
 	// From and To are the period in which coverage is looked for, [From, To); zero: from the first, or to the last manifest's.
 	From, To time.Time
@@ -89,6 +90,7 @@ func Run(ctx context.Context, s store.Store, o Options) (*Report, error) {
 		r.Sources = append(r.Sources, c.source(source))
 	}
 	c.heads(sources, r)
+	c.anchored(sources, r)
 	r.Findings, r.Files, r.Bytes, r.Interrupted = c.found.all(), len(c.files), c.read.Load(), ctx.Err() != nil
 	return r, ctx.Err()
 }

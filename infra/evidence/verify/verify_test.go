@@ -28,9 +28,12 @@ func TestSoundEvidenceIsSound(t *testing.T) {
 	r := tr.verified(t, Options{Heads: tr.heads()})
 	var got bytes.Buffer
 	r.Print(&got)
-	size := 0
-	for _, data := range tr {
+	size, config := 0, ""
+	for file, data := range tr {
 		size += len(data)
+		if kindOf(file) == "config" && !bytes.Contains(data, []byte("older")) {
+			config = file
+		}
 	}
 	want := fmt.Sprintf("o365-mail: 4 custodians, 2026-03-02..2026-03-04, 75.00 %% covered, 2 gaps, 1 open exception, "+
 		"1 closed exception; 3 batches, 3 packages unchanged, 12 documents; chain whole (1..3), head %s as given\n"+
@@ -38,11 +41,13 @@ func TestSoundEvidenceIsSound(t *testing.T) {
 		"o365-mail: gap: custodian dora-0f5a-4b5e-9c55-0a5cbb1f5a01, 2026-03-02..2026-03-03: excluded: NotFound\n"+
 		"o365-mail: gap: custodian dora-0f5a-4b5e-9c55-0a5cbb1f5a01, 2026-03-03..2026-03-04: not monitored: in no seal of the batch\n"+
 		"o365-mail: left out for everybody by rule or setting: hidden folders\n"+
+		"o365-mail: ingestion state by the manifests 2026-03-04T00:00:00Z, settings %s\n"+
 		"second: 1 custodian, 2026-03-02..2026-03-03, 100.00 %% covered, 0 gaps, 1 open exception; "+
 		"1 batch, 1 package unchanged, 2 documents; chain whole (1..1), head %s as given\n"+
 		"second: texts: of 2 documents 50.00 %% have their text, 1 extracted, 1 of kinds not read; 0 natives synthesised\n"+
 		"second: left out for everybody by rule or setting: hidden folders\n"+
-		"sound: %d files, %s\n", tr.heads()[0].SHA256, tr.heads()[1].SHA256, len(tr), count(size, "byte"))
+		"second: ingestion state by the manifests 2026-03-03T00:00:00Z, settings %s\n"+
+		"sound: %d files, %s\n", tr.heads()[0].SHA256, config, tr.heads()[1].SHA256, config, len(tr), count(size, "byte"))
 	if got.String() != want {
 		t.Errorf("got\n%swant\n%s", got.String(), want)
 	}
