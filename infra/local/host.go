@@ -20,7 +20,7 @@ import (
 	"chainmail/infra/package/staging"
 )
 
-// A front is where the host takes requests for the operators' API.
+// A front is where the host takes requests for the operators' console and its API.
 type front struct {
 	url      string       // with the condition on which it answers
 	listener net.Listener // of the stand-in; the Core Tools listen themselves
@@ -28,13 +28,13 @@ type front struct {
 
 func (o options) front() (front, error) {
 	if o.host == "func" {
-		return front{url: fmt.Sprintf("http://127.0.0.1:%d/api, if CHAINMAIL_CONSOLE in local.settings.json is local", o.apiPort)}, nil
+		return front{url: fmt.Sprintf("http://127.0.0.1:%d/api/console, if CHAINMAIL_CONSOLE in local.settings.json is local", o.apiPort)}, nil
 	}
 	l, err := net.Listen("tcp4", fmt.Sprintf("127.0.0.1:%d", o.apiPort))
 	if err != nil {
-		return front{}, refuse("the operators' API cannot listen on port %d: give another by -api-port, or 0 for a free one", o.apiPort)
+		return front{}, refuse("the console cannot listen on port %d: give another by -api-port, or 0 for a free one", o.apiPort)
 	}
-	return front{url: "http://" + l.Addr().String() + "/api", listener: l}, nil
+	return front{url: "http://" + l.Addr().String() + "/api/console", listener: l}, nil
 }
 
 func (f front) close() {

@@ -15,8 +15,11 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"chainmail/handlers/graph/graphtest"
+	"chainmail/infra/evidence/export"
+	"chainmail/infra/evidence/store"
 )
 
 var update = flag.Bool("update", false, "write the sample's list of individuals anew")
@@ -177,8 +180,8 @@ func TestOneRunCollectsTheSampleAndAnotherNothingTwice(t *testing.T) {
 		if code := run(t.Context(), args, &stdout, &stderr); code != exitDone {
 			t.Fatalf("exit code %d\n%s\n%s", code, stdout.String(), stderr.String())
 		}
-		if !regexp.MustCompile(`operators' API is http://127\.0\.0\.1:\d+/api\n`).MatchString(stderr.String()) {
-			t.Errorf("the address of the operators' API is not told:\n%s", stderr.String())
+		if !regexp.MustCompile(`the console is http://127\.0\.0\.1:\d+/api/console\n`).MatchString(stderr.String()) {
+			t.Errorf("the address of the console is not told:\n%s", stderr.String())
 		}
 		for _, day := range []string{"02", "03", "04"} {
 			if !strings.Contains(stdout.String(), "202603"+day+"000000UTC-") {
@@ -203,6 +206,30 @@ func TestOneRunCollectsTheSampleAndAnotherNothingTwice(t *testing.T) {
 			if got[name] != text {
 				t.Errorf("another run changed %s", name)
 			}
+		}
+	}
+	checkExports(t, out)
+}
+
+// checkExports hands one custodian over in every form.
+func checkExports(t *testing.T, out string) {
+	t.Helper()
+	s, err := store.OpenFolder(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	var who []string
+	for name, text := range tree(t, out) {
+		if strings.HasSuffix(name, ".items.jsonl") {
+			who = regexp.MustCompile(`"custodian":"([^"]+)"`).FindStringSubmatch(text)[1:]
+		}
+	}
+	for _, as := range export.Forms() {
+		o := export.Options{Filter: export.Filter{Custodians: who}, As: as, Now: time.Now}
+		r, err := export.Run(t.Context(), s, filepath.Join(t.TempDir(), as), o)
+		if err != nil || r.Totals.Exceptions > 0 || r.Totals.Documents == 0 || len(r.Heads) != 1 {
+			t.Errorf("export as %s: %v, %+v", as, err, r.Totals)
 		}
 	}
 }

@@ -91,7 +91,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	f.StringVar(&o.host, "host", "standin", "Functions host: standin, or func for the Azure Functions Core Tools")
 	f.StringVar(&o.data, "data", ".local", "`folder` where storage and logs persist")
 	f.IntVar(&o.storagePort, "storage-port", 10000, "`port` of Azurite's Blob service, Queue and Table on the two after it; 0 for free ones")
-	f.IntVar(&o.apiPort, "api-port", 7091, "`port` of the operators' API on loopback; 0 for a free one")
+	f.IntVar(&o.apiPort, "api-port", 7091, "`port` of the operators' console and API on loopback; 0 for a free one")
 	f.BoolVar(&o.preflight, "preflight", false, "check every source and collect nothing: 0 without a fault, 1 with one, 2 for bad input")
 	f.BoolVar(&o.outsider, "outsider", false, "with -preflight: try whether the mailbox of a user who is no individual lets the application in")
 	err := f.Parse(args)

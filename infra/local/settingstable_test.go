@@ -110,7 +110,7 @@ func schemaSettings(t *testing.T) map[string]schemaSetting {
 	return all
 }
 
-// A tableRow is a row of the settings' table in the README.
+// A tableRow is a row of the settings' table in README.md.
 type tableRow struct{ setting, value, sample, does, seen string }
 
 var tableRows = regexp.MustCompile("(?m)^\\| `([A-Za-z.]+)` \\| ([^|]+) \\| ([^|]+) \\| ([^|]+) \\| ([^|]+) \\|$")
@@ -118,7 +118,7 @@ var tableRows = regexp.MustCompile("(?m)^\\| `([A-Za-z.]+)` \\| ([^|]+) \\| ([^|
 // settingsTable reads the table.
 func settingsTable(t *testing.T) (rows []tableRow) {
 	t.Helper()
-	readme, err := os.ReadFile("../../README.md")
+	readme, err := os.ReadFile("README.md")
 	if err != nil {
 		t.Fatal(err)
 	}

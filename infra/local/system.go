@@ -108,7 +108,7 @@ func operate(ctx context.Context, o options, s *system, g *given, stdout, stderr
 		return err
 	}
 	defer front.close()
-	fmt.Fprintf(stderr, "local: the operators' API is %s\n", front.url)
+	fmt.Fprintf(stderr, "local: the console is %s\n", front.url)
 	appSettings := s.appSettings(g)
 	front.open(appSettings)
 	show := newProgress(stderr, log)
