@@ -352,7 +352,7 @@ func (w *world) checkOwed(e *evidence, owed []graphtest.TruthItem) {
 		case string(state) != row.State:
 			w.Errorf("item %s: state %s, want %s", row.Item, row.State, state)
 		}
-		bodies := slices.DeleteFunc(w.graph.Served(row.Custodian, row.GraphID), func(body string) bool { return body == sum(nil) })
+		bodies := slices.DeleteFunc(append(w.graph.Served(row.Custodian, row.GraphID), w.served[key]...), func(body string) bool { return body == sum(nil) })
 		// An item may have been served to a run that came to nothing, and be refused by chance to the one that counts.
 		served := slices.Contains(bodies, row.NativeSha256) || row.Synthesised && (len(bodies) == 0 || w.metByChance(row.GraphID))
 		if row.Kind == string(capture.Email) && !served {

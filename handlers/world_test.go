@@ -141,6 +141,7 @@ type world struct {
 	mu       sync.Mutex
 	watchers []func(graphtest.Request) // of the requests to Graph
 	met      map[string]bool           // items whose fetch failed by chance
+	served   map[string][]string       // SHA-256 of bodies that were served before this Graph was, by custodian and id
 }
 
 const testSource = "o365-mail"
