@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -612,5 +613,27 @@ func TestNothingOfMailAndPeopleIsLogged(t *testing.T) {
 	w.settle(w.collector(nil), time.Hour)
 	if !strings.Contains(w.log.String(), "custodian failed") {
 		t.Error("no mailbox failed: the test would prove little")
+	}
+}
+
+func TestTheLogSaysHowManyRequestsARunCost(t *testing.T) {
+	t.Parallel()
+	tenant := newTenant(2)
+	put(tenant.Users[0], "Inbox", 1, 6)
+	w := newWorld(t, tenant, nil)
+	var sent atomic.Int64
+	w.graph.OnRequest(func(r graphtest.Request) {
+		if !strings.HasSuffix(r.Path, "/$batch") { // which Graph counts by its parts
+			sent.Add(1)
+		}
+	})
+	w.batch(w.custodians()...)
+	w.settle(w.collector(nil), pause)
+	total := int64(0)
+	for _, e := range w.log.Events("chunk read") {
+		total += int64(e["requests"].(float64))
+	}
+	if total == 0 || total != sent.Load() {
+		t.Errorf("the log says %d requests, of %d", total, sent.Load())
 	}
 }

@@ -107,6 +107,10 @@ func (r *run) collect(ctx context.Context) (err error) {
 	if r.graph, err = r.Collector.Graph(r.source); err != nil {
 		return fmt.Errorf("sign in: %w", err)
 	}
+	before := r.graph.Requests()
+	defer func() { // other runs of the process may have sent some of them: on Azure there are none
+		r.log.InfoContext(ctx, "chunk read", "requests", r.graph.Requests()-before, "ms", r.Now().Sub(r.began).Milliseconds())
+	}()
 	g, inner := errgroup.WithContext(ctx)
 	g.SetLimit(mailboxesAtOnce)
 	for _, p := range r.custodians {

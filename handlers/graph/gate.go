@@ -29,6 +29,7 @@ type gate struct {
 	mu    sync.Mutex
 	lanes map[string]*lane
 	fence time.Time // for everybody
+	sent  int64     // requests, of all lanes
 }
 
 type lane struct {
@@ -125,6 +126,7 @@ func (g *gate) spend(l *lane, mailbox string, requests int) time.Duration {
 		return wait
 	}
 	if mailbox == directory {
+		g.sent += int64(requests)
 		return 0
 	}
 	l.forget(now)
@@ -137,6 +139,7 @@ func (g *gate) spend(l *lane, mailbox string, requests int) time.Duration {
 		l.spent = append(l.spent, spent{now.Unix(), requests})
 	}
 	l.total += requests
+	g.sent += int64(requests)
 	return 0
 }
 

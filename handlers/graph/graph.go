@@ -161,3 +161,10 @@ func (c *Client) user(id string) *users.UserItemRequestBuilder { return c.users(
 func (c *Client) users() *users.UsersRequestBuilder {
 	return users.NewUsersRequestBuilderInternal(map[string]string{}, c.adapter)
 }
+
+// Requests is how many requests the client has sent so far, as Graph counts them.
+func (c *Client) Requests() int64 {
+	c.gate.mu.Lock()
+	defer c.gate.mu.Unlock()
+	return c.gate.sent
+}
