@@ -228,6 +228,9 @@ func (r *run) commit(ctx context.Context, rec *record) error {
 	if err := r.Ledger.CloseExceptions(ctx, r.source.Name, rec.Closings); err != nil {
 		return err
 	}
+	for _, c := range rec.Closings {
+		r.log.InfoContext(ctx, "exception closed", "custodian", c.Custodian, "item", c.Item, "how", c.How)
+	}
 	return r.Ledger.PutEvents(ctx, r.source.Name, rec.Events)
 }
 

@@ -132,7 +132,6 @@ func (r *run) openException(p *progress, item string) *ledger.Exception {
 func (r *run) failedAgain(ctx context.Context, e *ledger.Exception, stage, code string) {
 	if code == codeVanished {
 		r.closing(e, ledger.ClosedVanished)
-		r.log.WarnContext(ctx, "exception closed", "custodian", e.Custodian, "item", e.Item.V.Key(), "how", ledger.ClosedVanished)
 		return
 	}
 	now := r.Now().UTC()

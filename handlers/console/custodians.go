@@ -142,6 +142,7 @@ func (c *Console) closeException(q *request) (reply, error) {
 	if err := c.Ledger.CloseExceptions(q.ctx, s.Name, []ledger.Closing{closing}); err != nil {
 		return reply{}, err
 	}
+	c.Log.InfoContext(q.ctx, "exception closed", "source", s.Name, "custodian", id[1], "item", id[2], "how", "operator")
 	if row, err = c.Ledger.Exception(q.ctx, s.Name, id[1], id[2]); err == nil && row.Value.Closed != reason {
 		err = failed(http.StatusConflict, "The exception has changed meanwhile",
 			"Look at it again, and close it then if it is still open.")

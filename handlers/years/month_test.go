@@ -13,6 +13,7 @@ import (
 
 	"chainmail/handlers/capture"
 	"chainmail/handlers/graph/graphtest"
+	"chainmail/handlers/ledger"
 )
 
 // days is how long the simulated time is: a month, or less where not everything is tried.
@@ -209,6 +210,9 @@ func TestAnItemIsFetchedAgainAfterTheCollectionsEnd(t *testing.T) {
 	w.settle(2, time.Hour)
 	if n := w.read().items[u.ID+" "+m.ImmutableID]; n != 1 {
 		t.Errorf("captured %d times", n)
+	}
+	if told := w.log.Events("exception closed"); len(told) != 1 || told[0]["how"] != ledger.ClosedCaptured {
+		t.Errorf("the log says of what was closed: %v", told)
 	}
 	if open, err := w.ledger.Exceptions(t.Context(), testSource); err != nil || len(open) != 0 {
 		t.Errorf("%d exceptions are open, %v", len(open), err)
