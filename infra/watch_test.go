@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"chainmail/handlers/graph/graphtest"
 )
 
 // always are the fields of every line of the log; function and invocation of those within an invocation (package host).
@@ -215,9 +217,10 @@ var (
 	consoled = `traces | where tostring(customDimensions.Category) == "Host.Function.Console" | extend e = parse_json(message)`
 )
 
-func TestQueriesNameEventsAndFieldsOfTheCode(t *testing.T) {
+// The events that runs of the tests have logged, in which everything goes wrong that a query looks for, and those of the source.
+func TestQueriesNameEventsAndFieldsOfRunsAndOfTheCode(t *testing.T) {
 	t.Parallel()
-	known := events(t)
+	known, recorded := events(t), recordedEvents(t)
 	for _, must := range []string{"batch sealed", "custodian collected", "gap opened", "graph throttled", "queue depth"} {
 		if len(known[must]) < 2 {
 			t.Fatalf("the source's event %s has %v", must, known[must])
@@ -240,7 +243,32 @@ func TestQueriesNameEventsAndFieldsOfTheCode(t *testing.T) {
 			t.Errorf("%s does not read the handler's lines: %s", name, query)
 		}
 		checkFields(t, name, query, named, known)
+		checkFields(t, name, query, named, recorded)
 	}
+	for msg := range recorded {
+		if known[msg] == nil {
+			t.Errorf("the recorded event %s is logged no more: record anew, by %s", msg, graphtest.RecordSetting)
+		}
+	}
+}
+
+// recordedEvents are what runs have logged, with all fields that a line of each had.
+func recordedEvents(t *testing.T) map[string]map[string]bool {
+	t.Helper()
+	all := map[string]map[string]bool{}
+	for line := range strings.Lines(read(t, "testdata/events.jsonl")) {
+		var e graphtest.LogEvent
+		if err := json.Unmarshal([]byte(line), &e); err != nil {
+			t.Fatal(err)
+		}
+		if all[e.Msg] == nil {
+			all[e.Msg] = map[string]bool{}
+		}
+		for _, f := range e.Fields {
+			all[e.Msg][f] = true
+		}
+	}
+	return all
 }
 
 func checkFields(t *testing.T, name, query string, named []string, known map[string]map[string]bool) {

@@ -287,3 +287,27 @@ func TestASourceThatIsResetBeginsAnewOnceItIsEnabled(t *testing.T) {
 		})
 	}
 }
+
+func TestWhatExchangeSoonDeletesIsSaidInTheLogOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.configure(map[string]any{"deletedItemRetentionInDays": 14})
+	w.monitor(testSource, person("a", 0))
+	seen := w.now
+	x := capture.Exception{
+		Custodian: "id-a", Item: capture.Item{GraphID: "AAA", Kind: capture.Email, State: capture.Recoverable}, Batch: firstDay,
+		Stage: "mime", Code: "ErrorItemCorrupt", Attempts: 1, FirstSeen: seen, LastSeen: seen,
+	}
+	must(t, w.ledger.PutExceptions(t.Context(), testSource, 0, []capture.Exception{x}, func(capture.Exception) bool { return true }))
+	for _, at := range []struct{ days, told int }{{0, 0}, {10, 0}, {12, 1}, {13, 1}} {
+		w.now = seen.AddDate(0, 0, at.days)
+		w.tick()
+		if got := len(w.log.Events("exception near retention")); got != at.told {
+			t.Errorf("after %d days it was said %d times, want %d", at.days, got, at.told)
+		}
+	}
+	e := w.log.Events("exception near retention")
+	if len(e) != 1 || e[0]["item"] != x.Item.Key() || e[0]["custodian"] != "id-a" || e[0]["code"] != x.Code || e[0]["remedy"] == "" {
+		t.Errorf("the log says %v", e)
+	}
+}

@@ -103,6 +103,7 @@ func (l *Log) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	l.text.Write(p)
 	l.mu.Unlock()
+	recordEvents(p)
 	l.Check("a log line", string(p))
 	return len(p), nil
 }
