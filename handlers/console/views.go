@@ -164,6 +164,7 @@ func (c *Console) findCustodian(q *request, source, identifier string) (content,
 type custodianData struct {
 	custodianView
 	Source     string
+	Planned    time.Duration // how much time of monitoring batches were planned for
 	Gaps       []gapView
 	Owed       time.Duration
 	Exceptions []exceptionView
@@ -195,6 +196,11 @@ func (c *Console) showCustodian(q *request) (content, error) {
 		return content{}, err
 	}
 	data := custodianData{Source: s.Name, custodianView: viewCustodian(key, row.Value), Lane: laneView{Number: row.Value.Lane}}
+	src, err := c.Ledger.Source(q.ctx, s.Name)
+	if err != nil {
+		return content{}, err
+	}
+	data.Planned = row.Value.MonitoredFor(capture.Window{Start: src.Value.Begin, End: src.Value.State})
 	gaps, err := c.Ledger.PersonGaps(q.ctx, s.Name, key)
 	if err != nil {
 		return content{}, err

@@ -43,6 +43,24 @@ func (p Person) Monitored(w capture.Window) bool {
 	return slices.ContainsFunc(p.Intervals.V, func(i Interval) bool { return i.Meets(w) })
 }
 
+// MonitoredFor is how much of a window the person is monitored, by however many intervals.
+func (p Person) MonitoredFor(w capture.Window) (d time.Duration) {
+	intervals := slices.SortedFunc(slices.Values(p.Intervals.V), func(a, b Interval) int { return a.From.Compare(b.From) })
+	for at := w.Start; len(intervals) > 0; intervals = intervals[1:] {
+		from, to := intervals[0].From, intervals[0].To
+		if from.Before(at) {
+			from = at
+		}
+		if to.IsZero() || to.After(w.End) {
+			to = w.End
+		}
+		if from.Before(to) {
+			d, at = d+to.Sub(from), to
+		}
+	}
+	return d
+}
+
 // Custodian is the person as a batch takes them.
 func (p Person) Custodian() capture.Custodian {
 	return capture.Custodian{

@@ -134,3 +134,27 @@ func putPerson(ctx context.Context, l *Ledger, r Row[Person]) error {
 }
 
 func always(capture.Exception) bool { return true }
+
+func TestATimeOfMonitoringCountsOnce(t *testing.T) {
+	t.Parallel()
+	at := func(hour int) time.Time { return time.Date(2026, 3, 2, hour, 0, 0, 0, time.UTC) }
+	day := capture.Window{Start: at(0), End: at(24)}
+	for name, tt := range map[string]struct {
+		intervals []Interval
+		want      time.Duration
+	}{
+		"never":                  {nil, 0},
+		"always":                 {[]Interval{{}}, 24 * time.Hour},
+		"twice":                  {[]Interval{{From: at(20)}, {}}, 24 * time.Hour},
+		"with a hole":            {[]Interval{{From: at(18)}, {To: at(6)}}, 12 * time.Hour},
+		"one within another":     {[]Interval{{From: at(1), To: at(9)}, {From: at(2), To: at(3)}, {From: at(8), To: at(10)}}, 9 * time.Hour},
+		"before, and after":      {[]Interval{{To: at(-5)}, {From: at(30)}}, 0},
+		"that ends as it begins": {[]Interval{{From: at(5), To: at(5)}}, 0},
+	} {
+		p := Person{}
+		p.Intervals.V = tt.intervals
+		if got := p.MonitoredFor(day); got != tt.want {
+			t.Errorf("%s: %v, want %v", name, got, tt.want)
+		}
+	}
+}
