@@ -25,7 +25,7 @@ func seeds() int {
 	case err == nil:
 		return n
 	case os.Getenv(allSetting) != "":
-		return 100
+		return 60
 	}
 	return 6
 }
