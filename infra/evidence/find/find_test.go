@@ -173,7 +173,9 @@ func (w *watched) Open(ctx context.Context, name string) (io.ReadCloser, error) 
 }
 
 func (w *watched) Range(ctx context.Context, name string, off, n int64) (io.ReadCloser, error) {
+	w.mu.Lock()
 	w.ranges = append(w.ranges, fmt.Sprintf("%s %d+%d", name, off, n))
+	w.mu.Unlock()
 	r, err := w.Store.Range(ctx, name, off, n)
 	if err == nil && w.body != nil {
 		r = w.body(r)
