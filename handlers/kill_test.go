@@ -144,7 +144,7 @@ func TestAHandlerKilledAnywhereLeavesTheSameEvidence(t *testing.T) {
 	})
 	want := int32(200)
 	if !picked(1) {
-		want /= 6
+		want /= 10 // one of eight, some of which end before
 	}
 	if n := kills.Load(); n < want {
 		t.Errorf("killed at %d points, want %d or more", n, want)
