@@ -9,7 +9,6 @@ import (
 
 	"chainmail/handlers/capture"
 	"chainmail/handlers/graph/graphtest"
-	"chainmail/handlers/vault"
 	"chainmail/infra/evidence/store"
 	"chainmail/infra/evidence/verify"
 
@@ -19,20 +18,7 @@ import (
 // loseState deletes all rows of the ledger and every blob of the state container, as if the state account had never been.
 func (w *world) loseState() {
 	w.Helper()
-	service, err := aztables.NewServiceClientFromConnectionString(w.account.ConnectionString(), nil)
-	if err != nil {
-		w.Fatal(err)
-	}
-	rows := 0
-	for tables := service.NewListTablesPager(nil); tables.More(); {
-		page, err := tables.NextPage(w.Context())
-		if err != nil {
-			w.Fatal(err)
-		}
-		for _, table := range page.Tables {
-			rows += w.empty(service.NewClient(*table.Name))
-		}
-	}
+	rows := w.empty(w.table())
 	blobs := 0
 	for i, err := range w.state.List(w.Context(), "") {
 		if err == nil {
@@ -70,11 +56,7 @@ func (w *world) empty(table *aztables.Client) (rows int) {
 // verified is what verify says of the container.
 func (w *world) verified() *verify.Report {
 	w.Helper()
-	blobs, err := vault.Open(vault.Account{ConnectionString: w.account.ConnectionString()})
-	if err != nil {
-		w.Fatal(err)
-	}
-	r, err := verify.Run(w.Context(), store.OpenContainer(blobs.Container("evidence")), verify.Options{})
+	r, err := verify.Run(w.Context(), store.OpenContainer(w.evidence), verify.Options{})
 	if err != nil {
 		w.Fatal(err)
 	}
