@@ -132,43 +132,38 @@ func (a *app) ensure(ctx context.Context) error {
 }
 
 func openVault(c settings.Connection) (*vault.Vault, error) {
-	if !c.String.IsZero() {
-		return vault.Open(vault.Account{ConnectionString: c.String.Reveal()})
-	}
-	cred, err := identity(c.ClientID)
+	cred, err := credential(c)
 	if err != nil {
 		return nil, err
 	}
-	return vault.Open(vault.Account{BlobServiceURL: c.BlobServiceURI, Credential: cred})
+	return vault.Open(vault.Account{ConnectionString: c.String.Reveal(), BlobServiceURL: c.BlobServiceURI, Credential: cred})
 }
 
 func openQueues(c settings.Connection) (*queue.Queues, error) {
-	if !c.String.IsZero() {
-		return queue.Open(queue.Account{ConnectionString: c.String.Reveal()})
-	}
-	cred, err := identity(c.ClientID)
+	cred, err := credential(c)
 	if err != nil {
 		return nil, err
 	}
-	return queue.Open(queue.Account{QueueServiceURL: c.QueueServiceURI, Credential: cred})
+	return queue.Open(queue.Account{ConnectionString: c.String.Reveal(), QueueServiceURL: c.QueueServiceURI, Credential: cred})
 }
 
 func openLedger(c settings.Connection) (*ledger.Ledger, error) {
-	if !c.String.IsZero() {
-		return ledger.Open(ledger.Account{ConnectionString: c.String.Reveal()})
-	}
-	cred, err := identity(c.ClientID)
+	cred, err := credential(c)
 	if err != nil {
 		return nil, err
 	}
-	return ledger.Open(ledger.Account{TableServiceURL: c.TableServiceURI, Credential: cred})
+	return ledger.Open(ledger.Account{ConnectionString: c.String.Reveal(), TableServiceURL: c.TableServiceURI, Credential: cred})
 }
 
-// identity is the app's managed identity: the user-assigned one of that client id, or the system's.
-func identity(clientID string) (azcore.TokenCredential, error) {
+// credential is the app's managed identity, where the connection has no string: the user-assigned one of its client id, or the
+// system's.
+func credential(c settings.Connection) (azcore.TokenCredential, error) {
+	if !c.String.IsZero() {
+		return nil, nil
+	}
 	o := &azidentity.ManagedIdentityCredentialOptions{}
-	if clientID != "" {
-		o.ID = azidentity.ClientID(clientID)
+	if c.ClientID != "" {
+		o.ID = azidentity.ClientID(c.ClientID)
 	}
 	return azidentity.NewManagedIdentityCredential(o)
 }
